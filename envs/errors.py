@@ -1,0 +1,16 @@
+"""The few error classes of the suite, in its lowest layer so that every other may raise them."""
+
+
+class ConfigError(ValueError):
+    """A request that cannot be carried out as written: unknown option, key, value, combination or run.
+
+    The message says what was expected, what came and what to do. Commands exit with 2.
+    """
+
+
+class SimulatorUnavailable(RuntimeError):
+    """A game that does not answer, or answers no longer."""
+
+
+class ProtocolError(RuntimeError):
+    """Bytes from a game that do not follow its protocol."""

@@ -1,0 +1,1 @@
+"""Everything around one trial: the algorithm, replay, tracking, checkpoints, evaluation."""

@@ -1,0 +1,1 @@
+"""The networks: encoders, heads and one RLModule per algorithm."""

@@ -1,0 +1,1 @@
+"""Everything that spans trials: sweeps, their callbacks and their resumption."""
