@@ -1,0 +1,87 @@
+"""The one entry of every command: Hydra's composition, our exit codes, no files but those that the command writes."""
+
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from envs.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG_FOLDER = ROOT / "conf"
+
+OK, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
+
+
+def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
+    """Compose `conf/CONFIG_NAME.yaml` with the command line, call `main` with it, and exit.
+
+    Exit codes: what `main` returns; 2 for a wrong request (no traceback, the choices are listed), 1 for a failure,
+    130 for ctrl-C.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # lets errors reach us instead of Hydra's own printer, which exits with 1
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    code = FAILED
+    result: list[int] = []
+
+    def task(config: DictConfig) -> None:
+        result.append(main(config))
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(task)()
+        code = result[0] if result else OK  # --help and --cfg do not call main
+    except ConfigError as error:
+        code = _refuse(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        code = _refuse(explain(error, config_name))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """Say in words what Hydra did not like, with the keys that there are where a key does not exist."""
+    causes = [str(error)]
+    while error.__cause__ is not None:
+        error = error.__cause__  # type: ignore[assignment]
+        causes.append(str(error))
+    text = "\n".join(dict.fromkeys(line for cause in causes for line in cause.splitlines() if line.strip()))
+    unknown = re.search(r"Could not override '([\w./@]+)'", text)
+    if unknown is None:
+        return text
+    return f"There is no key {unknown[1]}. {_choices(unknown[1], config_name)}"
+
+
+def _choices(key: str, config_name: str) -> str:
+    """List the keys beside the one that does not exist, in the config as its other choices compose it."""
+    groups = {path.name for path in CONFIG_FOLDER.iterdir() if path.is_dir()}
+    chosen = [word for word in sys.argv[1:] if word.partition("=")[0] in groups]
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        node = hydra.compose(config_name, overrides=chosen)
+    path: list[str] = []
+    for part in key.split("."):
+        child = OmegaConf.select(node, part) if isinstance(node, DictConfig) else None
+        if not isinstance(child, DictConfig):
+            break
+        node, path = child, [*path, part]
+    where = ".".join(path) or "The config"
+    return f"{where} has {', '.join(sorted(str(name) for name in node))}. (New keys of RLlib's own: +{key}=VALUE.)"
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return WRONG_REQUEST

@@ -1,0 +1,1 @@
+"""CarRacing: Gymnasium's physics and pixels, with action repeat and the observations that policies read."""

@@ -1,0 +1,178 @@
+"""A tiny steering task for tests and first runs: stay in a lane whose bends change, and keep moving."""
+
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+
+from envs import contract
+from envs.arguments import check_choice, check_range, check_types
+
+# Lengths are in half lane widths, speed is a share of the top speed, time is in decisions.
+STEER_RATE = 0.25  # sideways shift of a decision at full lock and top speed
+SPEED_RATE = 0.2  # change of speed at full pedal
+BEND_MIN, BEND_MAX = 0.08, 0.16  # shift by a bend at top speed: below STEER_RATE, so that every bend can be driven
+BEND_CHANGE = 0.05  # chance per decision that another bend begins: one lasts 20 decisions in the mean
+START_SPEED = 0.5
+START_OFFSET = 0.3
+LOOKAHEAD = 4.0  # the upper half of the image shows the lane as many decisions ahead at top speed
+VIEW = 1.75  # half width of what the image shows: the lane ahead stays in sight while the car is on its lane
+TOP_SPEED_MPS = 30.0
+LANE, CAR = 255, 128  # grey levels
+
+
+class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
+    """Steer a car along a lane; each decision is worth its speed times its closeness to the lane's centre, 0..1.
+
+    Actions are `[steer, pedal]` in [-1, 1]: steer +1 moves right, pedal above 0 accelerates, below 0 brakes. Leaving
+    the lane terminates, `num_decisions` truncate. `optimal_action` earns above 0.9 of the maximum, `num_decisions`;
+    a uniformly random policy below 0.2.
+
+    Observations, each sufficient by itself:
+
+    * `image`: `(S, S, 1)` uint8. A bright bar shows the lane, seen from the car: below at the car, above further
+      ahead; a grey bar at the bottom shows the speed.
+    * `vector`: `(3,)` float32: the car's offset from the lane's centre (-2..2 half lane widths, the lane is -1..1),
+      the speed (0..1 of top speed), the bend (-1..1).
+
+    Args:
+        obs: `image` or `vector` for that box alone, `both` for a Dict of the two.
+        image_size: S, pixels.
+        num_decisions: length of an episode that stays on the lane.
+        fail_at_step: for tests of error paths: raise RuntimeError in this step of an episode, counted from 1.
+        training: changes nothing here.
+        render_mode: None or `rgb_array`.
+
+    Raises:
+        ConfigError: an argument has the wrong type or value.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012 (Gymnasium's own declaration)
+
+    def __init__(
+        self,
+        *,
+        obs: str = "both",
+        image_size: int = 32,
+        num_decisions: int = 64,
+        fail_at_step: int | None = None,
+        training: bool = False,
+        render_mode: str | None = None,
+    ) -> None:
+        given = {"obs": obs, "image_size": image_size, "num_decisions": num_decisions, "fail_at_step": fail_at_step}
+        check_types(type(self), {**given, "training": training, "render_mode": render_mode})
+        check_choice("obs", obs, ("image", "vector", "both"))
+        check_range("image_size", image_size, 8)
+        check_range("num_decisions", num_decisions, 1)
+        if render_mode is not None:
+            check_choice("render_mode", render_mode, self.metadata["render_modes"])
+        self.render_mode = render_mode
+        self._obs = obs
+        self._image_size = image_size
+        self._num_decisions = num_decisions
+        self._fail_at_step = fail_at_step
+        self._offset = self._speed = self._bend = self._distance = 0.0
+        self._step = 0
+        self._is_running = False
+        image = spaces.Box(0, 255, (image_size, image_size, 1), np.uint8)
+        vector = spaces.Box(np.array([-2, 0, -1], np.float32), np.array([2, 1, 1], np.float32))
+        both = spaces.Dict({"image": image, "vector": vector})
+        self.observation_space = {"image": image, "vector": vector, "both": both}[obs]
+        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode near the lane's centre, at half speed."""
+        super().reset(seed=seed)
+        self._offset = self.np_random.uniform(-START_OFFSET, START_OFFSET)
+        self._speed = START_SPEED
+        self._bend = self._next_bend()
+        self._distance = 0.0
+        self._step = 0
+        self._is_running = True
+        return self._observation(), self._info(frames=0)
+
+    def step(self, action: npt.NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Drive one decision of one frame.
+
+        Args:
+            action: `(2,)`, `[steer, pedal]`, clipped to [-1, 1].
+
+        Raises:
+            ResetNeeded: there is no running episode.
+            ValueError: the action has another shape or is NaN.
+            RuntimeError: this is the step that `fail_at_step` names.
+        """
+        if not self._is_running:
+            raise ResetNeeded("DummyEnv has no running episode: call reset() before the first step and after its end.")
+        if np.shape(action) != (2,):
+            raise ValueError(f"Expected an action of shape (2,), got {np.shape(action)}: {action}.")
+        self._step += 1
+        if self._step == self._fail_at_step:
+            raise RuntimeError(f"DummyEnv fails in step {self._step}, as env.fail_at_step asks.")
+        steer, pedal = (min(max(float(value), -1.0), 1.0) for value in action)
+        if math.isnan(steer) or math.isnan(pedal):
+            raise ValueError(f"Expected a finite action, got {action}. Has the policy diverged?")
+        self._speed = min(max(self._speed + SPEED_RATE * pedal, 0.0), 1.0)
+        self._offset += self._speed * (STEER_RATE * steer - self._bend)
+        self._distance += self._speed
+        if self.np_random.random() < BEND_CHANGE:
+            self._bend = self._next_bend()
+        terminated = abs(self._offset) > 1.0
+        truncated = self._step >= self._num_decisions
+        self._is_running = not (terminated or truncated)
+        reward = self._speed * max(0.0, 1.0 - abs(self._offset))
+        return self._observation(), reward, terminated, truncated, self._info(frames=1)
+
+    def optimal_action(self) -> npt.NDArray[np.float32]:
+        """Return the action that brings the car to the lane's centre at full speed, from the env's state."""
+        speed = min(self._speed + SPEED_RATE, 1.0)
+        steer = (self._bend - self._offset / speed) / STEER_RATE
+        return np.array([min(max(steer, -1.0), 1.0), 1.0], np.float32)
+
+    def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
+        """Return the image observation as `(S, S, 3)` uint8 with `render_mode="rgb_array"`, else None."""
+        return np.repeat(self._image(), 3, axis=2) if self.render_mode == "rgb_array" else None
+
+    def _next_bend(self) -> float:
+        return float(self.np_random.uniform(BEND_MIN, BEND_MAX) * (1.0 if self.np_random.random() < 0.5 else -1.0))
+
+    def _observation(self) -> Any:
+        if self._obs == "image":
+            return self._image()
+        if self._obs == "vector":
+            return self._vector()
+        return {"image": self._image(), "vector": self._vector()}
+
+    def _vector(self) -> npt.NDArray[np.float32]:
+        return np.array([self._offset, self._speed, self._bend / BEND_MAX], np.float32)
+
+    def _image(self) -> npt.NDArray[np.uint8]:
+        size = self._image_size
+        image = np.zeros((size, size, 1), np.uint8)
+        half = size // 2
+        ahead = self._bend * LOOKAHEAD - self._offset
+        image[:half, self._columns(ahead)] = LANE
+        image[half:, self._columns(-self._offset)] = LANE
+        image[-size // 8 :, : round(self._speed * size)] = CAR
+        return image
+
+    def _columns(self, place: float) -> slice:
+        """Return the columns of a lane centre at `place`, half lane widths to the right of the car."""
+        size = self._image_size
+        width = size // 8
+        left = round((place / VIEW + 1.0) * 0.5 * size) - width // 2
+        left = min(max(left, 0), size - width)
+        return slice(left, left + width)
+
+    def _info(self, *, frames: int) -> dict[str, Any]:
+        return {
+            contract.SPEED_MPS: self._speed * TOP_SPEED_MPS,
+            contract.PROGRESS: min(self._distance / self._num_decisions, 1.0),
+            contract.LAP: 0,
+            contract.OFF_TRACK: abs(self._offset) > 1.0,
+            contract.FRAMES: frames,
+        }

@@ -1,0 +1,90 @@
+"""From a plain config to an env: what every runner, evaluation and command calls."""
+
+import functools
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from envs.arguments import check_names, check_range, check_types
+from envs.errors import ConfigError
+from envs.seeds import episode_seeds
+from envs.wrappers import TrainingSeeds
+
+TARGET = "_target_"
+FRAME_STACK = "frame_stack"
+GIVEN = ("training", "render_mode")  # arguments of every env that the caller decides, not the config
+
+
+def make_env(config: Mapping[str, Any], *, training: bool = False, render_mode: str | None = None) -> gym.Env[Any, Any]:
+    """Build the env that `config` names.
+
+    Args:
+        config: `_target_` (the class, `envs.carracing.env.CarRacingEnv`) and its keyword arguments. `frame_stack` is
+            left out: envs emit single frames, and whoever reads them stacks (`envs.stacking`).
+        training: training rules (early ends, shaped rewards) apply; without it the env is the plain task.
+        render_mode: Gymnasium's, `None`, `rgb_array` or `human`.
+
+    Raises:
+        ConfigError: the target is missing, does not import or is no env; or a key is unknown, missing or ill-typed.
+    """
+    env_class = _env_class(config)
+    arguments = {name: value for name, value in config.items() if name not in (TARGET, FRAME_STACK)}
+    check_names(env_class, arguments, given=GIVEN)
+    check_types(env_class, arguments, given=GIVEN)
+    return env_class(**arguments, training=training, render_mode=render_mode)
+
+
+def make_vector_env(
+    config: Mapping[str, Any],
+    *,
+    num_envs: int,
+    training: bool,
+    seed: int = 0,
+    runner: int = 0,
+    start: int = 0,
+) -> VectorEnv[Any, Any, Any]:
+    """Build `num_envs` envs that step together and reset themselves one step after an episode ends (NEXT_STEP).
+
+    In training every episode gets its track from the env's own stream of seeds. Otherwise seeds come with `reset`.
+
+    Args:
+        config: as for `make_env`.
+        num_envs: how many.
+        training: as for `make_env`.
+        seed: the run's seed.
+        runner: index of the runner that steps them.
+        start: how many times training was started before, see `envs.seeds.episode_seeds`.
+
+    Raises:
+        ConfigError: as for `make_env`, or `num_envs` is below 1.
+    """
+    check_range("num_envs", num_envs, 1)
+
+    def build(index: int) -> gym.Env[Any, Any]:
+        env = make_env(config, training=training)
+        return TrainingSeeds(env, episode_seeds(seed, runner, index, start)) if training else env
+
+    builders = [functools.partial(build, index) for index in range(num_envs)]
+    return SyncVectorEnv(builders, autoreset_mode=AutoresetMode.NEXT_STEP)
+
+
+def _env_class(config: Mapping[str, Any]) -> Callable[..., gym.Env[Any, Any]]:
+    target = config.get(TARGET)
+    if not isinstance(target, str):
+        raise ConfigError(
+            f"Expected env.{TARGET} to name a class, such as envs.carracing.env.CarRacingEnv, got {target!r}. "
+            "Every file in conf/env has this key."
+        )
+    try:
+        found = pkgutil.resolve_name(target)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(
+            f"env.{TARGET} is {target!r}, which does not import: {error}. "
+            "Expected package.module.Class; is it spelled as in envs/, and is what it needs installed?"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, gym.Env)):
+        raise ConfigError(f"env.{TARGET} is {target!r}, which is {found!r}. Expected a subclass of gymnasium.Env.")
+    return found

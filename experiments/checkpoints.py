@@ -1,0 +1,116 @@
+"""Checkpoints on disk: written whole or not at all, found again after a crash, checked before they are believed."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from envs.errors import ConfigError
+from experiments.folders import LATEST, follow, point
+
+logger = logging.getLogger(__name__)
+
+_MANIFEST = "manifest.json"
+
+
+def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], keep: int) -> Path:
+    """Write a checkpoint below `folder` and let `latest` name it.
+
+    The files are written into a hidden folder, flushed to the disk together with a manifest of their hashes, and only
+    then renamed; a crash at any moment leaves the previous checkpoint in force. Afterwards all but the `keep` newest
+    are removed.
+
+    Args:
+        folder: The trial's `checkpoints/`.
+        frames: Environment frames so far; they name the checkpoint and order it.
+        write: Writes the files into the folder it is given.
+        keep: How many checkpoints to keep.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    final = folder / f"frames_{frames:012d}"
+    fresh = folder / f".{final.name}.{os.getpid()}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    write(fresh)
+    manifest = {path.name: _digest(path) for path in sorted(fresh.iterdir())}
+    (fresh / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+    for path in fresh.iterdir():
+        _flush(path)
+    if final.exists():  # the same frames again, after a resume that took no step
+        shutil.rmtree(final)
+    os.replace(fresh, final)
+    if os.name == "posix":
+        _flush(folder)
+    point(folder / LATEST, final)
+    for old in list_checkpoints(folder)[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in `folder`, oldest first."""
+    return sorted(folder.glob("frames_*"))
+
+
+def newest_whole_checkpoint(folder: Path) -> Path | None:
+    """Return the newest checkpoint whose files are all intact, or None where there is none at all.
+
+    A damaged one is named in a warning and passed over.
+
+    Raises:
+        ConfigError: There are checkpoints, but every one is damaged.
+    """
+    found = list_checkpoints(folder)
+    for checkpoint in reversed(found):
+        damage = find_damage(checkpoint)
+        if damage is None:
+            return checkpoint
+        logger.warning("Checkpoint %s is damaged (%s); falling back to the one before it.", checkpoint, damage)
+    if found:
+        raise ConfigError(f"All {len(found)} checkpoints in {folder} are damaged; this run cannot go on. Start it anew.")
+    return None
+
+
+def latest_checkpoint(folder: Path) -> Path:
+    """Return the checkpoint that `latest` names.
+
+    Raises:
+        ConfigError: There is none, or it is damaged.
+    """
+    link = folder / LATEST
+    if not link.exists():
+        raise ConfigError(f"No checkpoint in {folder}: the run stopped before its first was written.")
+    checkpoint = follow(link)
+    damage = find_damage(checkpoint)
+    if damage is not None:
+        others = ", ".join(path.name for path in list_checkpoints(folder) if path != checkpoint) or "none"
+        raise ConfigError(f"Checkpoint {checkpoint} is damaged: {damage}. Other checkpoints beside it: {others}.")
+    return checkpoint
+
+
+def find_damage(checkpoint: Path) -> str | None:
+    """Say what is wrong with a checkpoint's files, or return None if they are as they were written."""
+    try:
+        manifest = json.loads((checkpoint / _MANIFEST).read_text())
+        for name, digest in manifest.items():
+            if _digest(checkpoint / name) != digest:
+                return f"{name} is not as it was written"
+    except (OSError, ValueError, AttributeError) as error:
+        return str(error)
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

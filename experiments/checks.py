@@ -1,0 +1,90 @@
+"""Refuses impossible runs in words, in the driver, before anything heavy starts."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from envs.errors import ConfigError
+from envs.factory import make_env
+from experiments.cluster import Plan, make_plan
+
+
+def check_run(config: dict[str, Any]) -> Plan:
+    """Check a run's plain config, and return how it will use the machine.
+
+    One env is built and stepped and one policy built here: a worker that fails at either would be restarted by Ray
+    again and again, out of sight.
+
+    Raises:
+        ConfigError: It cannot work; the message says why and what to do.
+    """
+    _check_numbers(config)
+    _check_outputs(Path(config["paths"]["outputs"]))
+    from experiments.algorithm import build_config, config_class  # RLlib: 3 s, spared to those who mistyped a number
+
+    plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
+    rllib = build_config(config, plan)
+    spaces = _try_env(config["env"])
+    _try_module(config, rllib, spaces)
+    return plan
+
+
+def _check_numbers(config: dict[str, Any]) -> None:
+    stop = config["stop"]
+    if all(value is None for value in stop.values()):
+        raise ConfigError(f"A run needs an end: set one of {', '.join(f'stop.{name}' for name in stop)}.")
+    positive = {f"stop.{name}": value for name, value in stop.items() if name != "return_mean" and value is not None}
+    positive |= {"checkpoint.every_s": config["checkpoint"]["every_s"], "checkpoint.keep": config["checkpoint"]["keep"]}
+    positive |= {f"evaluation.{name}": config["evaluation"][name] for name in ("every_s", "episodes")}
+    for name, value in positive.items():
+        if value <= 0:
+            raise ConfigError(f"{name}={value}: expected more than 0.")
+    if config["tuner"]["num_trials"] != 1:
+        raise ConfigError(f"tuner.num_trials={config['tuner']['num_trials']}: tuner=single runs one trial.")
+    if config["seed"] < 0:
+        raise ConfigError(f"seed={config['seed']}: expected 0 or more.")
+
+
+def _check_outputs(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".writable.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"paths.outputs={folder} cannot be written to ({error.strerror}). Choose another: paths.outputs=FOLDER."
+        ) from error
+
+
+def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:
+    """Build an env, reset and step it once, and return its spaces."""
+    env = make_env(section, training=True)
+    try:
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+    except Exception as error:
+        raise ConfigError(
+            f"The env {section['_target_']} failed in its first step: {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        env.close()
+    return env.observation_space, env.action_space
+
+
+def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any]) -> None:
+    """Build the networks without memory for their weights: sizes that do not fit show here."""
+    import torch
+    from ray.rllib.core import DEFAULT_MODULE_ID
+
+    from experiments.spaces import module_space
+
+    stacked = module_space(spaces[0], config["env"]["frame_stack"])
+    try:
+        with torch.device("meta"):
+            rllib.get_rl_module_spec(spaces={DEFAULT_MODULE_ID: (stacked, spaces[1])}, inference_only=False).build()
+    except ValueError as error:
+        choices = config["choices"]
+        raise ConfigError(
+            f"model={choices['model']} does not fit env={choices['env']} with algo={choices['algo']}: {error}"
+        ) from error

@@ -1,0 +1,90 @@
+"""What our algorithms' RLlib configs share: strict options, our runner, and an RLModule around the chosen encoder."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+from envs.errors import ConfigError
+from experiments.runner import RacingEnvRunner
+
+
+class ActorCriticOptions(BaseModel):
+    """The keys of `algo.training` that every actor-critic algorithm has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lr: float = Field(gt=0)
+    gamma: float = Field(gt=0, le=1)  # discount per decision
+    reward_scale: float = Field(gt=0)  # multiplies rewards in the learner; reported returns stay unscaled
+    max_grad_norm: float = Field(gt=0)
+    shared_encoder: bool
+    head: dict[str, Any]  # `_target_` and sizes of the action head
+    critic_hidden: list[int]
+
+
+class RacingConfig(AlgorithmConfig):
+    """An `AlgorithmConfig` whose `training` section is one strict options class.
+
+    Subclasses name `options_class`, `module_class`, `learner_class_` and whether sampling and learning run at the
+    same time (`overlaps_sampling`), which decides how cores are shared.
+    """
+
+    options_class: type[ActorCriticOptions]
+    overlaps_sampling: bool
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        super().__init__(algo_class=algo_class)
+        self.options: Any = None
+        self.encoder: dict[str, Any] = {}
+        self.env_runner_cls = RacingEnvRunner
+        self.create_local_env_runner = False
+        self._dont_auto_sync_env_runner_states = True  # our runners have no connectors whose states could differ
+
+    def training(self, **options: Any) -> Self:
+        """Set the algorithm's options.
+
+        Raises:
+            ConfigError: A key is unknown or missing, or a value is of the wrong type or out of range.
+        """
+        try:
+            self.options = self.options_class(**options)
+        except ValidationError as error:
+            raise ConfigError(describe(error, "algo.training", self.options_class)) from error
+        self.lr, self.gamma = self.options.lr, self.options.gamma
+        return self
+
+    def model(self, encoder: dict[str, Any]) -> Self:
+        """Set the encoder: its `_target_` and sizes."""
+        self.encoder = encoder
+        return self
+
+    def module_options(self) -> dict[str, Any]:
+        """Return the RLModule's `model_config`."""
+        options = self.options
+        return {
+            "encoder": self.encoder,
+            "head": options.head,
+            "critic_hidden": options.critic_hidden,
+            "shared_encoder": options.shared_encoder,
+        }
+
+    def module_spec(self, module_class: type) -> RLModuleSpec:
+        """Return the spec of an RLModule of ours."""
+        return RLModuleSpec(module_class=module_class, model_config=self.module_options())
+
+
+def describe(error: ValidationError, section: str, options: type[BaseModel]) -> str:
+    """Say in words what is wrong with a section of the config."""
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(options.model_fields)
+            lines.append(f"{section} has no key {key}; it has {known}.")
+        elif problem["type"] == "missing":
+            lines.append(f"{section}.{key} is missing.")
+        else:
+            lines.append(f"{section}.{key}={problem['input']!r}: {problem['msg']}.")
+    return " ".join(lines)

@@ -1,0 +1,100 @@
+"""`python -m experiments.evaluate run=latest`: the score protocol, on a policy's two files and nothing else."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from envs.app import OK, run_app
+from envs.errors import ConfigError
+from experiments import folders
+from experiments.cluster import available_cores
+from experiments.commit import current_commit
+from experiments.drive import drive_parallel
+from experiments.pictures import draw_curve, draw_returns
+from experiments.policy import DrivingPolicy
+from experiments.runs import find_policy_folder
+from experiments.scores import format_score, summarise, write_json
+from experiments.videos import record_best_median_worst
+
+
+def evaluate(
+    policy_folder: Path, results: Path, *, episodes: int, first_seed: int, video: bool, num_processes: int
+) -> dict[str, Any]:
+    """Drive the stock task on unseen tracks, and leave score, pictures and videos in `results`.
+
+    Args:
+        policy_folder: Where `policy.safetensors` and `policy.json` are.
+        results: Gets `evaluation.json`, `returns.png`, `curve.png` (where there is a `progress.csv`), `videos/`.
+        episodes: Number of tracks; their seeds are `first_seed`, `first_seed + 1`, …
+        first_seed: Of the first track.
+        video: Whether to film the best, the median and the worst episode.
+        num_processes: How many cores drive.
+
+    Returns:
+        The content of `evaluation.json`.
+    """
+    policy = DrivingPolicy.load(policy_folder)
+    env_config, name = policy.description.env, policy.description.training["env"]
+    began = time.perf_counter()
+    with tqdm(total=episodes, unit="episode", desc="Evaluating", file=sys.stderr) as bar:
+        driven = drive_parallel(
+            DrivingPolicy.load,
+            (policy_folder,),
+            env_config,
+            range(first_seed, first_seed + episodes),
+            num_processes=num_processes,
+            on_episode=lambda _: bar.update(),
+        )
+    evaluation = summarise(
+        driven,
+        env=name,
+        checkpoint=str(policy_folder),
+        commit=current_commit(),
+        first_seed=first_seed,
+        deterministic=True,
+        wall_s=time.perf_counter() - began,
+    )
+    write_json(results / folders.EVALUATION, evaluation)
+    draw_returns(evaluation, results / folders.RETURNS)
+    if (results / folders.PROGRESS).is_file():
+        draw_curve(results / folders.PROGRESS, results / folders.CURVE, title=_title(policy.description.training))
+    if video:
+        record_best_median_worst(policy, env_config, driven, results / folders.VIDEOS)
+    return evaluation
+
+
+def describe_results(results: Path, evaluation: dict[str, Any]) -> str:
+    """Return the score and the files that came with it, for people."""
+    made = [folders.EVALUATION, folders.CURVE, folders.RETURNS]
+    paths = [results / name for name in made] + sorted((results / folders.VIDEOS).glob("*.mp4"))
+    return "\n".join([format_score(evaluation), *(f"  {path}" for path in paths if path.exists())])
+
+
+def _title(training: dict[str, Any]) -> str:
+    return f"{training['algo']} on {training['env']} ({training['model']}), seed {training['seed']}"
+
+
+def main(config: DictConfig) -> int:
+    """Evaluate what `run=` names."""
+    for key in ("episodes", "num_processes"):
+        if config[key] is not None and config[key] < 1:
+            raise ConfigError(f"{key}={config[key]}: expected at least 1.")
+    policy_folder, results = find_policy_folder(str(config.run), Path(config.paths.outputs).absolute())
+    evaluation = evaluate(
+        policy_folder,
+        results,
+        episodes=config.episodes,
+        first_seed=config.first_seed,
+        video=config.video,
+        num_processes=config.num_processes or available_cores(),
+    )
+    print(describe_results(results, evaluation))
+    return OK
+
+
+if __name__ == "__main__":
+    run_app(main, config_name="evaluate")

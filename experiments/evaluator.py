@@ -1,0 +1,67 @@
+"""The process that drives the current policy on unseen tracks while training goes on."""
+
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+
+from experiments import metrics
+from experiments.drive import drive
+from experiments.policy import DrivingPolicy, PolicyDescription
+
+
+class Evaluator:
+    """Drives a policy on the stock task; one of these lives as a Ray actor beside each trial."""
+
+    def __init__(self, description: PolicyDescription) -> None:
+        """Build the policy, on one thread: it shares the machine with training."""
+        torch.set_num_threads(1)
+        self._actor = description.build_actor()
+        self._policy = DrivingPolicy(self._actor, description)
+        self._env_config = description.env
+
+    def evaluate(self, weights: dict[str, torch.Tensor], seeds: list[int]) -> dict[str, float]:
+        """Drive one episode a seed and return the metrics."""
+        self._actor.load_state_dict(weights)
+        episodes = drive(self._policy, self._env_config, seeds)
+        returns = [episode.episode_return for episode in episodes]
+        return {
+            metrics.EVAL_RETURN_MEAN: float(np.mean(returns)),
+            metrics.EVAL_RETURN_P10: float(np.percentile(returns, 10)),
+        }
+
+
+class BackgroundEvaluation:
+    """Evaluates now and then without making training wait.
+
+    Args:
+        description: What the policy is.
+        every_s: Pause between the starts of two evaluations.
+        seeds: Tracks of each.
+    """
+
+    def __init__(self, *, description: PolicyDescription, every_s: float, seeds: list[int]) -> None:
+        self._every_s, self._seeds = every_s, seeds
+        self._evaluator: Any = ray.remote(num_cpus=0, max_restarts=-1)(Evaluator).remote(description)
+        self._pending: ray.ObjectRef | None = None
+        self._next_s = every_s
+
+    def poll(self, elapsed_s: float, weights: dict[str, torch.Tensor]) -> dict[str, float]:
+        """Return the metrics of an evaluation that has finished, if one has, and start one that is due.
+
+        An evaluation that fails (its env crashed, say) is raised here: what cannot be evaluated must not train on
+        unnoticed.
+        """
+        result: dict[str, float] = {}
+        if self._pending is not None and ray.wait([self._pending], timeout=0)[0]:
+            result = ray.get(self._pending)
+            self._pending = None
+        if self._pending is None and elapsed_s >= self._next_s:
+            self._next_s = elapsed_s + self._every_s
+            self._pending = self._evaluator.evaluate.remote(weights, self._seeds)
+        return result
+
+    def close(self) -> None:
+        """End the process."""
+        ray.kill(self._evaluator)

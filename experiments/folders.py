@@ -1,0 +1,54 @@
+"""Names and pointers in the folder of a run."""
+
+import os
+from pathlib import Path
+
+CONFIG = "config.yaml"
+LOG = "run.log"
+TRIALS = "trials"
+CHECKPOINTS = "checkpoints"
+REPLAY = "replay"
+VIDEOS = "videos"
+PROGRESS = "progress.csv"
+EVALUATION = "evaluation.json"
+CURVE = "curve.png"
+RETURNS = "returns.png"
+LATEST = "latest"
+STOP_REQUEST = "stop_requested"
+MLFLOW_RUN = "mlflow_run.json"
+
+# What leads from the run folder into its trial, when there is just one.
+SHARED_BY_SINGLE_TRIAL = (CHECKPOINTS, PROGRESS, EVALUATION, CURVE, RETURNS, VIDEOS)
+
+
+def point(link: Path, target: Path) -> None:
+    """Let `link` name `target`, replacing what it named before in one step.
+
+    A symbolic link, relative so that the outputs can be moved; where the system allows none (Windows without
+    developer mode), a text file that holds the path.
+    """
+    relative = os.path.relpath(target, link.parent)
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    try:
+        fresh.symlink_to(relative, target_is_directory=target.is_dir())
+    except OSError:
+        fresh.write_text(relative)
+    os.replace(fresh, link)
+
+
+def follow(link: Path) -> Path:
+    """Return what `link`, made by `point`, names; it may be gone."""
+    if not link.is_symlink() and link.is_file():
+        return (link.parent / link.read_text()).resolve()
+    return link.resolve()
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a small file so that after a crash it holds either its old or its new content, whole."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)

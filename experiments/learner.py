@@ -1,0 +1,51 @@
+"""What our learners share: one fused optimiser step over all parameters, without RLlib's loops over tensors."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from torch import nn
+
+
+class RacingLearner(TorchLearner):
+    """A learner whose `update` is one explicit function of a subclass.
+
+    RLlib's `update` runs every minibatch through connectors, per-parameter checks and a metrics logger. Ours keeps
+    RLlib's module, optimiser registration and device, and replaces the loop.
+    """
+
+    def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
+        """Register one fused Adam over everything that is trained."""
+        params = [p for p in self._module[module_id].parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(params, lr=config.lr, fused=True)
+        self.register_optimizer(module_id=module_id, optimizer=optimizer, params=params, lr_or_lr_schedule=config.lr)
+
+    @property
+    def net(self) -> Any:
+        """The RLModule itself."""
+        return self.module[DEFAULT_MODULE_ID].unwrapped()
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """The one optimiser."""
+        return self.get_optimizer(DEFAULT_MODULE_ID)
+
+    def descend(self, loss: torch.Tensor) -> torch.Tensor:
+        """Take one clipped step down `loss` and return the gradient's norm before clipping."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        parameters: Iterable[nn.Parameter] = self.optimizer.param_groups[0]["params"]
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.options.max_grad_norm, foreach=True)
+        self.optimizer.step()
+        return norm.detach()
+
+    def training_state(self) -> dict[str, Any]:
+        """Return all that learning goes on from, in types that load without unpickling code."""
+        return {"module": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore_training_state(self, state: dict[str, Any]) -> None:
+        """Take over what `training_state` returned."""
+        self.net.load_state_dict(state["module"])
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,76 @@
+"""PPO as an RLlib algorithm: all runners sample, then the learner learns, in turns."""
+
+import time
+from typing import Any
+
+from pydantic import Field
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+from experiments import metrics
+from experiments.config import ActorCriticOptions, RacingConfig
+from experiments.ppo_learner import PPOLearner
+from experiments.racing_algorithm import RacingAlgorithm
+from models.ppo_module import PPOModule
+
+
+class PPOOptions(ActorCriticOptions):
+    """The keys of `algo.training` for PPO."""
+
+    lr_end: float = Field(ge=0)  # the learning rate falls linearly to this …
+    lr_decay_frames: int | None = Field(gt=0)  # … over so many environment frames; null keeps it constant
+    gae_lambda: float = Field(ge=0, le=1)
+    clip: float = Field(gt=0)
+    entropy_coeff: float = Field(ge=0)
+    value_coeff: float = Field(ge=0)
+    rollout_steps: int = Field(ge=1)  # decisions of each env between updates
+    epochs: int = Field(ge=1)
+    minibatch_size: int = Field(ge=1)
+
+
+class PPOConfig(RacingConfig):
+    """RLlib config of `PPO`."""
+
+    options_class = PPOOptions
+    overlaps_sampling = False
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        super().__init__(algo_class=algo_class or PPO)
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """Return the spec of our module."""
+        return self.module_spec(PPOModule)
+
+    def get_default_learner_class(self) -> type[PPOLearner]:
+        """Return our learner."""
+        return PPOLearner
+
+
+class PPO(RacingAlgorithm):
+    """Proximal policy optimisation."""
+
+    @classmethod
+    def get_default_config(cls) -> PPOConfig:
+        """Return the config class that belongs to this algorithm."""
+        return PPOConfig()
+
+    def training_step(self) -> None:
+        """Sample one rollout from every env with the current policy, and learn from it."""
+        options = self.config.options
+        self.request_fragments(options.rollout_steps)
+        fragments = self.collect_fragments()
+        if not fragments:
+            return
+        began = time.perf_counter()
+        self.learner.set_lr(self._lr())
+        results: list[dict[str, Any]] = self.learner_group.update(episodes=list(fragments.values()))
+        self.updates += int(results[0].pop("updates"))
+        self.losses = results[0] | {"lr": self._lr()}
+        self.publish_weights()
+        self.count_seconds(metrics.LEARN_S, began)
+
+    def _lr(self) -> float:
+        options = self.config.options
+        if options.lr_decay_frames is None:
+            return options.lr
+        remaining = max(0.0, 1.0 - self.frames / options.lr_decay_frames)
+        return options.lr_end + remaining * (options.lr - options.lr_end)

@@ -1,0 +1,99 @@
+"""PPO's update: values and advantages of the fragments, then epochs of clipped minibatch steps."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.core.learner.training_data import TrainingData
+
+from experiments.advantages import generalised_advantages
+from experiments.fragment import Fragment
+from experiments.frame_table import FrameTable
+from experiments.learner import RacingLearner
+
+# Slots whose values are computed in one pass: bounds the memory of the activations.
+_VALUE_CHUNK = 1024
+
+
+class PPOLearner(RacingLearner):
+    """Source: Schulman et al., "Proximal Policy Optimization Algorithms" (2017), equations 7 and 9."""
+
+    def update(self, training_data: TrainingData, **kwargs: Any) -> dict[str, float]:
+        """Learn from fragments (given as `training_data.episodes`) and return the mean losses."""
+        fragments: list[Fragment] = training_data.episodes
+        options = self.config.options
+        table = FrameTable(fragments, self._device)
+        slots, batch = self._batch(fragments, table)
+        totals: dict[str, torch.Tensor] = {}
+        num_steps = 0
+        for _ in range(options.epochs):
+            for chosen in torch.randperm(len(slots), device=self._device).split(options.minibatch_size):
+                losses = self._step(table.read(slots[chosen]), {name: part[chosen] for name, part in batch.items()})
+                for name, value in losses.items():
+                    totals[name] = totals.get(name, 0.0) + value
+                num_steps += 1
+        self.num_steps = num_steps
+        means = {name: float(total) / num_steps for name, total in totals.items()}
+        return means | {"updates": num_steps, "explained_variance": _explained(batch)}
+
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the next update."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def _batch(self, fragments: list[Fragment], table: FrameTable) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the slots to learn from, and what goes with each."""
+        options = self.config.options
+        sizes = [fragment.age.size for fragment in fragments]
+        every_slot = torch.arange(sum(sizes), device=self._device)
+        with torch.no_grad():
+            values = torch.cat([self.net.values(table.read(c)) for c in every_slot.split(_VALUE_CHUNK)]).cpu().numpy()
+        slots, columns, offset = [], [], 0
+        for fragment, size in zip(fragments, sizes, strict=True):
+            own = values[offset : offset + size].reshape(fragment.age.shape)
+            advantages = generalised_advantages(
+                fragment, own, gamma=options.gamma, gae_lambda=options.gae_lambda, reward_scale=options.reward_scale
+            )
+            valid = fragment.valid
+            slots.append(np.flatnonzero(valid) + offset)
+            columns.append(
+                {
+                    "actions": fragment.actions[valid],
+                    "log_probs": fragment.log_probs[valid],
+                    "advantages": advantages[valid],
+                    "values": own[:-1][valid],
+                    "returns": (advantages + own[:-1])[valid],
+                }
+            )
+            offset += size
+        joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
+        advantages = joined["advantages"]
+        joined["advantages"] = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        batch = {name: torch.from_numpy(part).to(self._device) for name, part in joined.items()}
+        return torch.from_numpy(np.concatenate(slots)).to(self._device), batch
+
+    def _step(self, observation: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        options = self.config.options
+        log_probs, entropy, values = self.net.evaluate(observation, batch["actions"])
+        log_ratio = log_probs - batch["log_probs"]
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1.0 - options.clip, 1.0 + options.clip)
+        policy_loss = -torch.min(ratio * batch["advantages"], clipped * batch["advantages"]).mean()
+        value_loss = 0.5 * (values - batch["returns"]).square().mean()
+        loss = policy_loss + options.value_coeff * value_loss - options.entropy_coeff * entropy.mean()
+        grad_norm = self.descend(loss)
+        with torch.no_grad():
+            return {
+                "policy_loss": policy_loss.detach(),
+                "value_loss": value_loss.detach(),
+                "entropy": entropy.mean(),
+                "kl": (ratio - 1.0 - log_ratio).mean(),  # Schulman's low-variance estimator
+                "clip_share": ((ratio - 1.0).abs() > options.clip).float().mean(),
+                "grad_norm": grad_norm,
+            }
+
+
+def _explained(batch: dict[str, torch.Tensor]) -> float:
+    """Return the share of the returns' variance that the values explained before the update."""
+    variance = float(batch["returns"].var())
+    return 1.0 - float((batch["returns"] - batch["values"]).var()) / variance if variance > 0 else 0.0

@@ -1,0 +1,165 @@
+"""What our RLlib algorithms share: how runners are asked for fragments, what is counted, and what is saved."""
+
+import logging
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE, DEFAULT_MODULE_ID
+
+from experiments import metrics
+from experiments.fragment import EpisodeOutcome, Fragment
+from experiments.learner import RacingLearner
+
+logger = logging.getLogger(__name__)
+
+_RETURN_WINDOW = 100  # finished episodes that the running mean looks back on
+
+
+class RacingAlgorithm(Algorithm):
+    """An RLlib `Algorithm` that counts environment frames, and whose whole state is plain.
+
+    A subclass implements `training_step` with `request_fragments` and `collect_fragments`, sets `losses`, and may add
+    to `training_state` and `restore_training_state`.
+    """
+
+    def setup(self, config: Any) -> None:
+        """Build runners and learner."""
+        self.frames = 0
+        self.decisions = 0
+        self.updates = 0
+        self.runner_restarts = 0
+        self.losses: dict[str, float] = {}
+        self._outcomes: deque[EpisodeOutcome] = deque(maxlen=_RETURN_WINDOW)
+        self._weights: ray.ObjectRef | None = None
+        self._seconds = {metrics.SAMPLE_S: 0.0, metrics.LEARN_S: 0.0}
+        super().setup(config)
+
+    @property
+    def learner(self) -> RacingLearner:
+        """The learner in this process."""
+        return self.learner_group._learner
+
+    def request_fragments(self, num_steps: int, random_actions: bool = False) -> None:
+        """Ask every healthy runner for its next fragment; does not wait."""
+        arguments = {
+            "num_steps": num_steps,
+            "start": self.decisions,
+            "random_actions": random_actions,
+            "weights": self._weights,
+        }
+        self.env_runner_group.foreach_env_runner_async(
+            lambda runner: runner.sample(**arguments), tag="sample", healthy_only=True
+        )
+
+    def collect_fragments(self) -> dict[int, Fragment]:
+        """Wait for the fragments that were asked for, by runner, and count what is in them.
+
+        A runner that died is left out; RLlib replaces it before the next step, a bounded number of times.
+
+        Raises:
+            RuntimeError: No runner answered and none is left that could.
+        """
+        began = time.perf_counter()
+        ready = dict(
+            self.env_runner_group.fetch_ready_async_reqs(tags="sample", timeout_seconds=self.config.sample_timeout_s)
+        )
+        self.count_seconds(metrics.SAMPLE_S, began)
+        if not ready:
+            self._wait_for_a_runner()
+        for fragment in ready.values():
+            self.frames += fragment.frames
+            self.decisions += fragment.decisions
+            self._outcomes.extend(fragment.outcomes)
+        return dict(sorted(ready.items()))
+
+    def _wait_for_a_runner(self) -> None:
+        """Give runners that Ray is restarting the time to come back."""
+        deadline = time.monotonic() + self.config.env_runner_restore_timeout_s
+        while time.monotonic() < deadline:
+            if self.restore_env_runners(self.env_runner_group) or self.env_runner_group.num_healthy_remote_workers():
+                return
+            time.sleep(0.2)
+        raise RuntimeError(
+            f"None of the {self.config.num_env_runners} env runners answered within "
+            f"{self.config.env_runner_restore_timeout_s:.0f} s, after {self.runner_restarts} restarts. Their last "
+            "error stands above in the log; run with ray.num_env_runners=1 to see it alone."
+        )
+
+    def restore_env_runners(self, env_runner_group: Any) -> list[int]:
+        """Take restarted runners back into service with the current weights."""
+        restored = super().restore_env_runners(env_runner_group)
+        self.runner_restarts += len(restored)
+        if restored:
+            logger.warning("Env runner %s was replaced after a crash; training goes on.", restored)
+        return restored
+
+    def publish_weights(self) -> None:
+        """Let the next request carry the current policy to the runners."""
+        state = self.learner_group.get_state(components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}", inference_only=True)
+        self._weights = ray.put(state[COMPONENT_LEARNER][COMPONENT_RL_MODULE][DEFAULT_MODULE_ID])
+
+    def count_seconds(self, name: str, began: float) -> None:
+        """Add the time since `began` to a timer."""
+        self._seconds[name] += time.perf_counter() - began
+
+    def report(self) -> dict[str, float]:
+        """Return what is known of the training so far; timers cover the time since the last report."""
+        seconds, self._seconds = self._seconds, dict.fromkeys(self._seconds, 0.0)
+        known: dict[str, float] = {
+            metrics.FRAMES: self.frames,
+            metrics.DECISIONS: self.decisions,
+            metrics.UPDATES: self.updates,
+            metrics.RUNNER_RESTARTS: self.runner_restarts,
+            **seconds,
+            **{metrics.LEARNER_PREFIX + name: value for name, value in self.losses.items()},
+        }
+        if self._outcomes:
+            laps = [lap for outcome in self._outcomes for lap in outcome.lap_times_s]
+            known[metrics.RETURN_MEAN] = self.return_mean
+            known[metrics.RETURN_MEDIAN] = float(np.median([outcome.episode_return for outcome in self._outcomes]))
+            known[metrics.EPISODE_FRAMES_MEAN] = float(np.mean([outcome.frames for outcome in self._outcomes]))
+            known[metrics.OFF_TRACK_SHARE] = float(np.mean([outcome.off_track_share for outcome in self._outcomes]))
+            known[metrics.FINISH_RATE] = float(np.mean([bool(outcome.lap_times_s) for outcome in self._outcomes]))
+            if laps:
+                known[metrics.LAP_TIME_S] = float(np.mean(laps))
+        return known
+
+    @property
+    def return_mean(self) -> float:
+        """Mean return of the last finished episodes; minus infinity before the first."""
+        returns = [outcome.episode_return for outcome in self._outcomes]
+        return float(np.mean(returns)) if returns else float("-inf")
+
+    def training_state(self) -> dict[str, Any]:
+        """Return all that training goes on from: tensors and plain values, nothing that needs unpickling."""
+        return {
+            "frames": self.frames,
+            "decisions": self.decisions,
+            "updates": self.updates,
+            "runner_restarts": self.runner_restarts,
+            "outcomes": [
+                [o.episode_return, o.frames, o.decisions, o.off_track_share, list(o.lap_times_s), o.fault]
+                for o in self._outcomes
+            ],
+            "torch_random": torch.get_rng_state(),
+            "learner": self.learner.training_state(),
+        }
+
+    def restore_training_state(self, state: dict[str, Any]) -> None:
+        """Take over what `training_state` returned, and let the runners have the policy."""
+        self.frames, self.decisions = state["frames"], state["decisions"]
+        self.updates, self.runner_restarts = state["updates"], state["runner_restarts"]
+        self._outcomes.clear()
+        self._outcomes.extend(EpisodeOutcome(*row[:4], tuple(row[4]), row[5]) for row in state["outcomes"])
+        torch.set_rng_state(state["torch_random"])
+        self.learner.restore_training_state(state["learner"])
+        self.publish_weights()
+
+    def start_replay(self, folder: Path) -> None:
+        """Tell the algorithm where it may keep replay; one without replay needs nothing."""

@@ -1,0 +1,148 @@
+"""SAC as an RLlib algorithm: runners drive the next fragment while the learner learns from replay."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+from envs.stacking import observation_parts
+from experiments import metrics
+from experiments.augmentation import random_shift
+from experiments.config import ActorCriticOptions, RacingConfig
+from experiments.racing_algorithm import RacingAlgorithm
+from experiments.replay import ReplayRing
+from experiments.sac_learner import SACLearner
+from models.sac_module import SACModule
+
+
+class SACOptions(ActorCriticOptions):
+    """The keys of `algo.training` for SAC."""
+
+    batch_size: int = Field(ge=1)
+    n_step: int = Field(ge=1)
+    target_rate: float = Field(gt=0, le=1)  # the share by which targets move towards the critics at each update
+    initial_alpha: float = Field(gt=0)
+    target_entropy_per_action: float
+    replay_capacity: int = Field(ge=1)  # decisions
+    start_after_decisions: int = Field(ge=1)  # decisions at random before the first update
+    updates_per_decision: float = Field(gt=0)
+    rollout_steps: int = Field(ge=1)  # decisions of each env between two exchanges with the learner
+    weight_sync_every: int = Field(ge=1)  # exchanges between two deliveries of weights to the runners
+    shift_pixels: int = Field(ge=0)  # random shift of images; 0 for none
+
+
+class SACConfig(RacingConfig):
+    """RLlib config of `SAC`."""
+
+    options_class = SACOptions
+    overlaps_sampling = True
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        super().__init__(algo_class=algo_class or SAC)
+
+    def module_options(self) -> dict[str, Any]:
+        """Return the RLModule's `model_config`."""
+        return super().module_options() | {"initial_alpha": self.options.initial_alpha}
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """Return the spec of our module."""
+        return self.module_spec(SACModule)
+
+    def get_default_learner_class(self) -> type[SACLearner]:
+        """Return our learner."""
+        return SACLearner
+
+
+class SAC(RacingAlgorithm):
+    """Soft actor-critic.
+
+    Each step hands the fragments that runners drove meanwhile to the replay ring, asks for the next, and makes
+    exactly `updates_per_decision` updates for each decision received. The order of these is fixed, whatever takes
+    longer, so that with one runner a run is reproducible.
+    """
+
+    replay: ReplayRing
+
+    @classmethod
+    def get_default_config(cls) -> SACConfig:
+        """Return the config class that belongs to this algorithm."""
+        return SACConfig()
+
+    def setup(self, config: Any) -> None:
+        """Build runners and learner."""
+        super().setup(config)
+        self._updates_due = 0.0
+        self._exchanges = 0
+        self._is_asked = False
+
+    def start_replay(self, folder: Path) -> None:
+        """Open the replay ring in this folder."""
+        options, config = self.config.options, self.config
+        single, _ = self.spaces["__env_single__"]
+        images, vectors = observation_parts(single)
+        self.replay = ReplayRing(
+            folder,
+            images={name: box.shape for name, box in images.items()},
+            vectors={name: box.shape[0] for name, box in vectors.items()},
+            action_dim=self.spaces[DEFAULT_MODULE_ID][1].shape[0],
+            capacity=options.replay_capacity,
+            num_streams=config.num_env_runners * config.num_envs_per_env_runner,
+            frame_stack=config.env_config["frame_stack"],
+            n_step=options.n_step,
+            gamma=options.gamma,
+            seed=config.seed,
+        )
+
+    def training_step(self) -> None:
+        """Exchange fragments for weights with the runners, and learn while they drive."""
+        options = self.config.options
+        if not self._is_asked:
+            self._ask()
+        fragments = self.collect_fragments()
+        for runner, fragment in fragments.items():
+            self.replay.add(fragment, first_stream=(runner - 1) * self.config.num_envs_per_env_runner)
+        self._exchanges += 1
+        if self._exchanges % options.weight_sync_every == 0:
+            self.publish_weights()
+        self._ask()
+        if self.decisions >= options.start_after_decisions:
+            self._updates_due += options.updates_per_decision * sum(f.decisions for f in fragments.values())
+            self._learn()
+
+    def _ask(self) -> None:
+        options = self.config.options
+        self.request_fragments(
+            options.rollout_steps, random_actions=self.decisions < options.start_after_decisions
+        )
+        self._is_asked = True
+
+    def _learn(self) -> None:
+        began = time.perf_counter()
+        losses: dict[str, Any] = {}
+        while self._updates_due >= 1.0:
+            batch = self.replay.sample(self.config.options.batch_size)
+            for part in ("obs", "next_obs"):
+                batch[part] = {name: self._augmented(values) for name, values in batch[part].items()}
+            losses = self.learner_group.update(batch=batch)[0]
+            self._updates_due -= 1.0
+            self.updates += 1
+        if losses:
+            self.losses = {name: float(value) for name, value in losses.items()}
+        self.count_seconds(metrics.LEARN_S, began)
+
+    def _augmented(self, values: Any) -> Any:
+        is_image = values.ndim == 5
+        return random_shift(values, self.config.options.shift_pixels, self.replay.random) if is_image else values
+
+    def training_state(self) -> dict[str, Any]:
+        """Return all that training goes on from; of the replay only its index: the data lies in the run folder."""
+        return super().training_state() | {"updates_due": self._updates_due, "replay": self.replay.state()}
+
+    def restore_training_state(self, state: dict[str, Any]) -> None:
+        """Take over what `training_state` returned; what runners are driving just now is dropped."""
+        self._updates_due = state["updates_due"]
+        self.replay.restore(state["replay"])
+        super().restore_training_state(state)

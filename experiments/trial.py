@@ -1,0 +1,147 @@
+"""One trial as Ray Tune sees it: an RLlib algorithm, its checkpoints, its stop, and the metrics that leave it."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray.tune
+import torch
+from ray.tune.execution.placement_groups import PlacementGroupFactory
+from ray.tune.logger import NoopLogger
+
+from experiments import folders, metrics
+from experiments.algorithm import build_config, config_class
+from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
+from experiments.cluster import Plan, make_plan
+from experiments.commit import current_commit
+from experiments.evaluator import BackgroundEvaluation
+from experiments.policy import PolicyDescription, save_policy
+from experiments.racing_algorithm import RacingAlgorithm
+
+logger = logging.getLogger(__name__)
+
+STATE = "state.pt"
+_REPORT_EVERY_S = 3.0
+
+
+class Trial(ray.tune.Trainable):
+    """Trains one configuration.
+
+    Its config is a run's plain config, with `run_folder`, `started_at` (seconds since the epoch, when the command
+    began) and `plan` beside it. What Tune would do about checkpoints, resuming and stopping happens here instead: a
+    trial whose folder holds a checkpoint goes on from the newest whole one, whatever ended it.
+    """
+
+    algorithm: RacingAlgorithm
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
+        """Book the main process and each runner."""
+        plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
+        main: dict[str, float] = {"CPU": plan.process_cpus}
+        if plan.num_gpus:
+            main["GPU"] = plan.num_gpus
+        return PlacementGroupFactory([main, *[{"CPU": plan.process_cpus} for _ in range(plan.num_env_runners)]])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Build the algorithm, and go on from the newest checkpoint where there is one."""
+        self._config = config
+        self._folder = trial_folder(config, self.trial_id)
+        self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
+        plan: Plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
+        torch.set_num_threads(plan.learner_threads)
+        rllib = build_config(config, plan)
+        self.algorithm = rllib.algo_class(rllib, logger_creator=lambda _: NoopLogger({}, "."))
+        self.algorithm.start_replay(self._folder / folders.REPLAY)
+        self._description = self._describe_policy()
+        self._earlier_s = 0.0  # wall time of the segments before this command
+        self._resumed_at_frames = self._restore()
+        self._saved_s = self._elapsed_s
+        evaluation = config["evaluation"]
+        self._evaluation = BackgroundEvaluation(
+            description=self._description,
+            every_s=evaluation["every_s"],
+            seeds=list(range(evaluation["first_seed"], evaluation["first_seed"] + evaluation["episodes"])),
+        )
+        self._process = psutil.Process()
+
+    def step(self) -> dict[str, Any]:
+        """Train until there is something to report, and save if it is time."""
+        began, frames = time.perf_counter(), self.algorithm.frames
+        while True:
+            self.algorithm.train()
+            seconds = time.perf_counter() - began
+            if seconds >= _REPORT_EVERY_S or self._is_finished:
+                break
+        report: dict[str, Any] = self.algorithm.report()
+        report[metrics.FRAMES_PER_S] = (self.algorithm.frames - frames) / seconds
+        report[metrics.OVERHEAD_S] = max(0.0, seconds - report[metrics.SAMPLE_S] - report[metrics.LEARN_S])
+        report[metrics.RSS_GB] = self._process.memory_info().rss / 1e9
+        report[metrics.WALL_S] = self._elapsed_s
+        report |= self._evaluation.poll(self._elapsed_s, self._actor_weights())
+        ends = self._stop_request.exists() or self._is_finished
+        if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
+            self._save()
+        return report | {"done": ends, "resumed_at_frames": self._resumed_at_frames}
+
+    def cleanup(self) -> None:
+        """End the algorithm's processes."""
+        self._evaluation.close()
+        self.algorithm.stop()
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self._earlier_s + time.time() - self._config["started_at"]
+
+    @property
+    def _is_finished(self) -> bool:
+        algorithm, limits = self.algorithm, self._config["stop"]
+        reached = {"frames": algorithm.frames, "wall_s": self._elapsed_s, "return_mean": algorithm.return_mean}
+        return any(limits[name] is not None and value >= limits[name] for name, value in reached.items())
+
+    def _actor_weights(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().cpu() for name, tensor in self.algorithm.learner.net.actor.state_dict().items()}
+
+    def _describe_policy(self) -> PolicyDescription:
+        observation_space, action_space = self.algorithm.spaces["__env_single__"]
+        return PolicyDescription(
+            env=self._config["env"],
+            observation_space=observation_space,
+            action_space=action_space,
+            encoder=self._config["model"],
+            head=self._config["algo"]["training"]["head"],
+            training={"seed": self._config["seed"], "commit": current_commit(), **self._config["choices"]},
+        )
+
+    def _save(self) -> None:
+        state = {"trial": {"wall_s": self._elapsed_s}, "algorithm": self.algorithm.training_state()}
+
+        def write(folder: Path) -> None:
+            torch.save(state, folder / STATE)
+            save_policy(folder, self._actor_weights(), self._description)
+
+        path = write_checkpoint(
+            self._folder / folders.CHECKPOINTS, self.algorithm.frames, write, self._config["checkpoint"]["keep"]
+        )
+        self._saved_s = self._elapsed_s
+        logger.info("Saved %s.", path)
+
+    def _restore(self) -> int:
+        """Go on from the newest checkpoint, if there is one; returns the frames that lie behind."""
+        checkpoint = newest_whole_checkpoint(self._folder / folders.CHECKPOINTS)
+        if checkpoint is None:
+            return 0
+        state = torch.load(checkpoint / STATE, weights_only=True)
+        self._earlier_s = state["trial"]["wall_s"]
+        self.algorithm.restore_training_state(state["algorithm"])
+        logger.info("Going on from %s.", checkpoint)
+        return self.algorithm.frames
+
+
+def trial_folder(config: dict[str, Any], trial_id: str) -> Path:
+    """Return the folder of a trial; trials are numbered in the order that the sweep makes them."""
+    return Path(config["run_folder"]) / folders.TRIALS / trial_id.rpartition("_")[2]
+
+

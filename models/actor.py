@@ -1,0 +1,43 @@
+"""The part of every algorithm that drives: an encoder and an action head."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import nn
+
+from models.distributions import ActionDistribution
+from models.encoder import Encoder, Observation, build
+
+
+class Actor(nn.Module):
+    """A policy over actions in [-1, 1]; what `policy.safetensors` holds.
+
+    Args:
+        observation_space: Images (stacked) and vectors by name.
+        action_space: The env's box; only its length counts here.
+        encoder: `_target_` and sizes of the encoder.
+        head: `_target_` and sizes of the action head.
+    """
+
+    def __init__(
+        self,
+        *,
+        observation_space: gym.spaces.Dict,
+        action_space: gym.spaces.Box,
+        encoder: Mapping[str, Any],
+        head: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.encoder: Encoder = build(encoder, observation_space=observation_space)
+        self.head = build(head, feature_dim=self.encoder.feature_dim, action_dim=action_space.shape[0])
+
+    def forward(self, observation: Observation) -> ActionDistribution:
+        """Return the distribution over actions for a batch of observations."""
+        return self.head(self.encoder(observation))
+
+    @torch.no_grad()
+    def act(self, observation: Observation) -> torch.Tensor:
+        """Return the deterministic actions `(B, A)` in [-1, 1]."""
+        return self(observation).mode()

@@ -1,0 +1,56 @@
+"""What the RLModules of all actor-critic algorithms have in common: the actor, and how it drives a runner's envs."""
+
+from typing import Any
+
+import torch
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
+from ray.rllib.core.rl_module.torch import TorchRLModule
+
+from models.actor import Actor
+from models.encoder import Encoder, build
+
+
+class ActorModule(TorchRLModule, InferenceOnlyAPI):
+    """An RLModule around an `Actor`; a subclass adds its critics in `setup_critic`.
+
+    `model_config`: `encoder` and `head` (each with its `_target_`), `shared_encoder` (false gives the critics an
+    encoder of their own), and what the subclass names.
+    """
+
+    def setup(self) -> None:
+        """Build the networks; the critics only where there is something to learn."""
+        config = self.model_config
+        self.actor = Actor(
+            observation_space=self.observation_space,
+            action_space=self.action_space,
+            encoder=config["encoder"],
+            head=config["head"],
+        )
+        self.shared_encoder: bool = config["shared_encoder"]
+        if self.inference_only:
+            return
+        if not self.shared_encoder:
+            self.own_critic_encoder = build(config["encoder"], observation_space=self.observation_space)
+        self.setup_critic()
+
+    def setup_critic(self) -> None:
+        """Build what only the learner needs."""
+        raise NotImplementedError
+
+    @property
+    def critic_encoder(self) -> Encoder:
+        """The encoder whose features the critics see."""
+        return self.actor.encoder if self.shared_encoder else self.own_critic_encoder
+
+    def get_non_inference_attributes(self) -> list[str]:
+        """Name what runners do not need: all but the actor."""
+        return sorted({name.partition(".")[0] for name in self.state_dict()} - {"actor"})
+
+    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
+        policy = self.actor(batch[Columns.OBS])
+        actions = policy.sample()
+        return {Columns.ACTIONS: actions, Columns.ACTION_LOGP: policy.log_prob(actions)}
+
+    def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
+        return {Columns.ACTIONS: self.actor.act(batch[Columns.OBS])}

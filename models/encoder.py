@@ -1,0 +1,59 @@
+"""The seam between observations and algorithms: what every encoder is, and how one is built from its YAML."""
+
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+import torch
+from torch import nn
+
+# Parts by name: images `(B, H, W, C)` uint8, vectors `(B, D)` float32. A bare image is the part "image".
+Observation = dict[str, torch.Tensor]
+
+
+class Encoder(nn.Module):
+    """Maps an observation, a dict of images and vectors, to features.
+
+    A subclass takes `observation_space` (a dict space, images stacked) and its sizes as keyword-only arguments, sets
+    `feature_dim` and implements `forward(observation) -> (B, feature_dim)`. Images come as `(B, H, W, C)` uint8,
+    newest frame last among the channels; the encoder casts and scales them on its device. Vectors come as `(B, D)`
+    float32.
+    """
+
+    feature_dim: int
+
+    def forward(self, observation: Observation) -> torch.Tensor:
+        """Return features `(B, feature_dim)` of an image, a vector, or a dict of both."""
+        raise NotImplementedError
+
+
+def build(target: Mapping[str, Any], **built: Any) -> Any:
+    """Instantiate the class that `target["_target_"]` names with the rest of `target` and the objects in `built`.
+
+    Raises:
+        ValueError: The name does not import, or a key is unknown or missing; the message lists what there is.
+    """
+    arguments = dict(target)
+    name = arguments.pop("_target_")
+    try:
+        cls = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"_target_: {name} does not import ({error}).") from error
+    accepted = [p for p in inspect.signature(cls).parameters if p not in built]
+    unknown = sorted(set(arguments) - set(accepted))
+    if unknown:
+        raise ValueError(f"{name} has no argument {', '.join(unknown)}; it takes {', '.join(accepted)}.")
+    try:
+        return cls(**arguments, **built)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}; it takes {', '.join(accepted)}.") from error
+
+
+def split_space(space: gym.spaces.Dict) -> tuple[dict[str, gym.spaces.Box], dict[str, gym.spaces.Box]]:
+    """Split an observation space into its images (`(H, W, C)` boxes) and its vectors (`(D,)` boxes), by name."""
+    boxes = {name: box for name, box in space.spaces.items() if isinstance(box, gym.spaces.Box)}
+    images = {name: box for name, box in boxes.items() if len(box.shape) == 3}
+    vectors = {name: box for name, box in boxes.items() if len(box.shape) == 1}
+    return images, vectors

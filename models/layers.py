@@ -1,0 +1,38 @@
+"""The building blocks that encoders and heads share."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+
+def orthogonal(layer: nn.Linear | nn.Conv2d, gain: float = 2.0**0.5) -> nn.Linear | nn.Conv2d:
+    """Initialise a layer with orthogonal weights of this gain and no bias, and return it (Saxe et al., 2014)."""
+    nn.init.orthogonal_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def mlp(in_dim: int, hidden: Sequence[int], out_dim: int, out_gain: float = 1.0) -> nn.Sequential:
+    """Build a multi-layer perceptron with ReLU between its layers and a linear output of `out_gain`."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [orthogonal(nn.Linear(in_dim, width)), nn.ReLU()]
+        in_dim = width
+    layers.append(orthogonal(nn.Linear(in_dim, out_dim), out_gain))
+    return nn.Sequential(*layers)
+
+
+class EnsembleLinear(nn.Module):
+    """`E` linear layers of the same size in one batched product: `(E, B, in)` to `(E, B, out)`."""
+
+    def __init__(self, *, num_members: int, in_dim: int, out_dim: int, gain: float = 2.0**0.5) -> None:
+        super().__init__()
+        weights = [orthogonal(nn.Linear(in_dim, out_dim), gain).weight.detach().T for _ in range(num_members)]
+        self.weight = nn.Parameter(torch.stack(weights).contiguous())
+        self.bias = nn.Parameter(torch.zeros(num_members, 1, out_dim))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply member e to `x[e]`."""
+        return torch.baddbmm(self.bias, x, self.weight)

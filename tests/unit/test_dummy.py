@@ -1,0 +1,155 @@
+"""The dummy env: what its optimum and a random policy earn, what it shows, how it fails."""
+
+import statistics
+import timeit
+
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+
+from envs.dummy import DummyEnv
+from envs.errors import ConfigError
+
+COAST = np.zeros(2, np.float32)
+
+
+def returns(env, policy, episodes=50):
+    totals = []
+    for seed in range(episodes):
+        env.reset(seed=seed)
+        total, done = 0.0, False
+        while not done:
+            _, reward, terminated, truncated, _ = env.step(policy())
+            assert 0.0 <= reward <= 1.0
+            total += reward
+            done = terminated or truncated
+        totals.append(total)
+    return totals
+
+
+def test_scripted_policy_earns_nine_tenths_of_the_maximum_on_every_track():
+    env = DummyEnv(num_decisions=64)
+    assert min(returns(env, env.optimal_action)) >= 0.9 * 64
+
+
+def test_random_policy_earns_less_than_a_fifth():
+    env = DummyEnv(num_decisions=64)
+    random = np.random.default_rng(0)
+    assert statistics.mean(returns(env, lambda: random.uniform(-1, 1, 2))) <= 0.2 * 64
+
+
+def test_reward_is_speed_times_closeness_to_the_centre():
+    env = DummyEnv(obs="vector")
+    env.reset(seed=1)
+    (offset, speed, _), reward, *_ = env.step(COAST)
+    assert speed == 0.5  # the start speed is kept without a pedal
+    assert reward == pytest.approx(0.5 * (1 - abs(offset)))
+
+
+def test_braking_to_a_halt_earns_nothing_and_truncates():
+    env = DummyEnv(num_decisions=10)
+    env.reset(seed=0)
+    steps = [env.step(np.array([0, -1], np.float32)) for _ in range(10)]
+    assert [step[3] for step in steps] == [False] * 9 + [True]
+    assert not any(step[2] for step in steps)
+    assert steps[-1][1] == 0.0
+    assert steps[-1][4]["speed_mps"] == 0.0
+
+
+def test_leaving_the_lane_terminates_and_is_off_track():
+    env = DummyEnv()
+    env.reset(seed=0)
+    for _ in range(20):
+        observation, reward, terminated, _, info = env.step(np.array([1, 1], np.float32))
+        if terminated:
+            break
+    assert terminated
+    assert info["off_track"]
+    assert reward == 0.0
+    assert abs(observation["vector"][0]) > 1.0
+
+
+def test_image_shows_lane_bend_and_speed():
+    env = DummyEnv(image_size=32)
+    for seed in range(20):
+        observation, _ = env.reset(seed=seed)
+        image, (offset, speed, bend) = observation["image"][..., 0], observation["vector"]
+        lane = np.flatnonzero(image[20] == 255).mean() + 0.5 - 16
+        lane_ahead = np.flatnonzero(image[5] == 255).mean() + 0.5 - 16
+        assert lane == pytest.approx(-offset / 1.75 * 16, abs=1.0)  # a car right of the centre sees the lane left
+        assert np.sign(lane_ahead - lane) == np.sign(bend)
+        assert (image[-1] == 128).sum() == round(speed * 32)
+
+
+@pytest.mark.parametrize(("obs", "shape"), [("image", (16, 16, 1)), ("vector", (3,))])
+def test_a_single_observation_is_a_bare_box(obs, shape):
+    env = DummyEnv(obs=obs, image_size=16)
+    observation, _ = env.reset(seed=0)
+    assert observation.shape == env.observation_space.shape == shape
+    assert observation in env.observation_space
+
+
+def test_out_of_range_actions_act_like_the_edge_of_the_box():
+    one, other = DummyEnv(obs="vector"), DummyEnv(obs="vector")
+    one.reset(seed=3)
+    other.reset(seed=3)
+    np.testing.assert_array_equal(one.step(np.array([5.0, -9.0]))[0], other.step(np.array([1.0, -1.0]))[0])
+
+
+@pytest.mark.parametrize(
+    ("action", "words"), [(np.zeros(3), r"shape \(2,\), got \(3,\)"), (np.array([np.nan, 0]), "finite")]
+)
+def test_wrong_actions_are_refused(action, words):
+    env = DummyEnv()
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=words):
+        env.step(action)
+
+
+def test_fails_in_the_step_that_is_asked_for():
+    env = DummyEnv(fail_at_step=3)
+    env.reset(seed=0)
+    env.step(COAST)
+    env.step(COAST)
+    with pytest.raises(RuntimeError, match=r"step 3, as env\.fail_at_step asks"):
+        env.step(COAST)
+
+
+def test_a_step_without_an_episode_asks_for_reset():
+    env = DummyEnv(num_decisions=1)
+    with pytest.raises(ResetNeeded):
+        env.step(COAST)
+    env.reset(seed=0)
+    env.step(COAST)
+    with pytest.raises(ResetNeeded):
+        env.step(COAST)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"obs": "sound"}, "one of image, vector, both, got 'sound'"),
+        ({"image_size": "32"}, "image_size: int, got '32'"),
+        ({"image_size": 4}, "image_size to be at least 8"),
+        ({"num_decisions": 0}, "num_decisions to be at least 1"),
+        ({"render_mode": "human"}, "one of rgb_array"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, words):
+    with pytest.raises(ConfigError, match=words):
+        DummyEnv(**arguments)
+
+
+def test_renders_its_image():
+    env = DummyEnv(render_mode="rgb_array", image_size=16)
+    observation, _ = env.reset(seed=0)
+    np.testing.assert_array_equal(env.render(), np.dstack([observation["image"]] * 3))
+    assert DummyEnv().render() is None
+
+
+@pytest.mark.timing
+def test_a_step_takes_less_than_20_us():
+    env = DummyEnv(num_decisions=10**9)
+    env.reset(seed=0)
+    brake = np.array([0, -1], np.float32)
+    assert min(timeit.repeat(lambda: env.step(brake), number=1000, repeat=10)) / 1000 < 20e-6

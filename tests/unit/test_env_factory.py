@@ -1,0 +1,158 @@
+"""From config to env: wrong requests in words, seeds of training tracks, the action box."""
+
+import itertools
+import subprocess
+import sys
+import types
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+from envs.contract import squash, unsquash
+from envs.dummy import DummyEnv
+from envs.errors import ConfigError
+from envs.factory import make_env, make_vector_env
+from envs.seeds import episode_seeds
+from envs.wrappers import TrainingSeeds
+
+DUMMY = {"_target_": "envs.dummy.DummyEnv", "obs": "vector", "image_size": 16, "frame_stack": 4}
+
+
+class NeedyEnv(DummyEnv):
+    """Keep the seeds of its resets, and need an argument that has no default."""
+
+    def __init__(self, *, track: str, training: bool = False, render_mode: str | None = None) -> None:
+        super().__init__(obs="vector", num_decisions=2, training=training, render_mode=render_mode)
+        self.track = track
+        self.training = training
+        self.seeds: list[int | None] = []
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        self.seeds.append(seed)
+        return super().reset(seed=seed, options=options)
+
+
+@pytest.fixture
+def needy(monkeypatch):
+    """Make `NeedyEnv` importable by name, and return a config of it."""
+    module = types.ModuleType("needy_game")
+    module.NeedyEnv = NeedyEnv
+    monkeypatch.setitem(sys.modules, "needy_game", module)
+    return {"_target_": "needy_game.NeedyEnv", "track": "spa"}
+
+
+def test_builds_the_class_with_its_arguments(needy):
+    env = make_env(needy, training=True, render_mode="rgb_array")
+    assert isinstance(env, NeedyEnv)
+    assert (env.track, env.training, env.render_mode) == ("spa", True, "rgb_array")
+
+
+def test_frames_are_not_stacked_by_the_env():
+    env = make_env(DUMMY | {"obs": "image"})
+    assert env.observation_space.shape == (16, 16, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"imagesize": 3}, r"no key 'imagesize'.*obs: str = 'both', image_size: int = 32"),
+        ({"image_size": "64"}, r"image_size: int, got '64' \(str\)"),
+        ({"image_size": None}, "image_size: int, got None"),
+        ({"training": True}, "no key 'training'"),
+        ({"_target_": "envs.nowhere.Env"}, "'envs.nowhere.Env', which does not import"),
+        ({"_target_": "envs.dummy.Nothing"}, "'envs.dummy.Nothing', which does not import"),
+        ({"_target_": "not a name"}, "does not import"),
+        ({"_target_": "envs.factory.make_env"}, "subclass of gymnasium.Env"),
+        ({"_target_": None}, "Expected env._target_ to name a class"),
+    ],
+)
+def test_wrong_configs_are_refused_in_words(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        make_env(DUMMY | changes)
+
+
+def test_a_missing_argument_is_named(needy):
+    del needy["track"]
+    with pytest.raises(ConfigError, match=r"needs key 'track'\. It takes track: str"):
+        make_env(needy)
+
+
+def test_streams_of_different_runners_envs_starts_and_runs_are_disjoint():
+    numbers = itertools.product([0, 1], range(4), range(4), [0, 1])
+    streams = [list(itertools.islice(episode_seeds(*key), 100)) for key in numbers]
+    everything = list(itertools.chain.from_iterable(streams))
+    assert len(set(everything)) == len(everything) == 64 * 100
+    assert min(everything) >= 2**20  # far from the evaluation's 10000 … 10099 and 20000 … 20099
+    assert max(everything) < 2**31
+
+
+def test_a_stream_is_repeatable():
+    assert list(itertools.islice(episode_seeds(3, 1, 2, 0), 10)) == list(
+        itertools.islice(episode_seeds(3, 1, 2, 0), 10)
+    )
+
+
+def test_training_seeds_fill_in_every_reset_without_a_seed():
+    env = NeedyEnv(track="spa")
+    wrapped = TrainingSeeds(env, iter([101, 102, 103]))
+    for seed in (None, 7, None):
+        wrapped.reset(seed=seed)
+    assert env.seeds == [101, 7, 102]
+
+
+def test_vector_env_seeds_each_training_env_by_its_place(needy):
+    envs = make_vector_env(needy, num_envs=3, training=True, seed=5, runner=2, start=1)
+    envs.reset()
+    for _ in range(3):  # two decisions and the step that resets
+        envs.step(np.zeros((3, 2), np.float32))
+    for place, env in enumerate(envs.envs):
+        assert env.unwrapped.training
+        assert env.unwrapped.seeds == list(itertools.islice(episode_seeds(5, 2, place, 1), 2))
+
+
+def test_vector_env_of_evaluation_takes_its_seeds_from_reset(needy):
+    envs = make_vector_env(needy, num_envs=2, training=False)
+    envs.reset(seed=[10_000, 10_001])
+    assert [env.seeds for env in envs.envs] == [[10_000], [10_001]]
+    assert not any(env.training for env in envs.envs)
+
+
+def test_vector_env_resets_one_step_after_the_end(needy):
+    envs = make_vector_env(needy, num_envs=1, training=True)
+    assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
+    envs.reset()
+    steps = [envs.step(np.zeros((1, 2), np.float32)) for _ in range(3)]
+    assert [bool(step[3][0]) for step in steps] == [False, True, False]
+    assert [int(step[4]["frames"][0]) for step in steps] == [1, 1, 0]
+    with pytest.raises(ConfigError, match="num_envs"):
+        make_vector_env(needy, num_envs=0, training=True)
+
+
+def test_unsquash_reaches_the_edges_and_the_middle_of_the_box():
+    low, high = np.array([-1, 0, 10], np.float32), np.array([1, 1, 30], np.float32)
+    actions = np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1], [5, -5, 0.5]], np.float32)
+    wanted = [[-1, 0, 10], [0, 0.5, 20], [1, 1, 30], [1, 0, 25]]
+    assert unsquash(actions, low, high).tolist() == wanted
+    assert unsquash(actions, low, high).dtype == np.float32
+
+
+def test_squash_is_the_inverse():
+    low, high = np.array([-1, 0, -7], np.float32), np.array([1, 1, 30], np.float32)
+    actions = np.random.default_rng(0).uniform(-1, 1, (50, 3)).astype(np.float32)
+    np.testing.assert_allclose(squash(unsquash(actions, low, high), low, high), actions, atol=1e-6)
+    np.testing.assert_array_equal(squash(np.array([3.0]), np.array([3.0]), np.array([3.0])), [0.0])
+
+
+def test_unsquash_refuses_infinite_bounds():
+    space = gym.spaces.Box(-np.inf, np.inf, (2,), np.float32)
+    with pytest.raises(ConfigError, match="finite bounds"):
+        unsquash(np.zeros(2), space.low, space.high)
+
+
+@pytest.mark.timing
+def test_import_takes_less_than_half_a_second():
+    code = "import time; start = time.perf_counter(); import envs.factory; print(time.perf_counter() - start)"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    assert min(float(run.stdout) for run in runs) < 0.5

@@ -1,0 +1,34 @@
+"""Ctrl-C: the first asks every trial to save itself and end, the second ends the command at once."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+
+class Interrupt:
+    """Whether, and how, a run was asked to stop."""
+
+    def __init__(self, stop_request: Path, say: Callable[[str], None]) -> None:
+        self._stop_request, self._say = stop_request, say
+        self.is_requested = False
+
+    @contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle SIGINT and SIGTERM in here, in the main thread."""
+        self._stop_request.unlink(missing_ok=True)
+        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._stop_request.unlink(missing_ok=True)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.is_requested:
+            raise KeyboardInterrupt
+        self.is_requested = True
+        self._stop_request.touch()
+        self._say("Stopping: saving a checkpoint, which takes a few seconds. (Once more to stop at once.)")

@@ -1,0 +1,68 @@
+"""Going on with a run: its saved config wins, and says what may differ from it."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from envs.errors import ConfigError
+from experiments.runs import find_run_folder, read_config
+from experiments.schema import to_plain
+
+# What may change between the segments of one run: it decides when a run ends and on what it runs, not what it learns.
+CHANGEABLE = ("stop", "ray", "checkpoint", "paths")
+
+
+def resumed_config(
+    word: str, outputs: Path, overrides: list[str], composed: DictConfig
+) -> tuple[Path, dict[str, Any]]:
+    """Return the folder and the config of the run to go on with.
+
+    Args:
+        word: `latest`, or a run folder.
+        outputs: Where runs are.
+        overrides: What stood on the command line.
+        composed: The config that the command line composed.
+
+    Raises:
+        ConfigError: There is no such run, or something was asked for that may not change; both values are shown.
+    """
+    folder = find_run_folder(word, outputs)
+    saved = read_config(folder)
+    asked = to_plain(composed)
+    refused = []
+    for override in overrides:
+        key, _, _ = override.lstrip("+~").partition("=")
+        if key == "resume":
+            continue
+        if key in saved["choices"]:
+            before, now = saved["choices"][key], override.partition("=")[2]
+        else:
+            before, now = _value(saved, key), _value(asked, key)
+        if before == now:
+            continue
+        if key.partition(".")[0] in CHANGEABLE and "." in key:
+            _assign(saved, key, now)
+        else:
+            refused.append(f"{key}: saved {before}, asked {now}")
+    if refused:
+        may = ", ".join(f"{section}.*" for section in CHANGEABLE)
+        raise ConfigError(
+            f"{folder} goes on as it was begun; only {may} may be changed. Refused: {'; '.join(refused)}. "
+            "Start a new run for these."
+        )
+    return folder, saved
+
+
+def _value(config: dict[str, Any], key: str) -> Any:
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _assign(config: dict[str, Any], key: str, value: Any) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        config = config[section]
+    config[name] = value

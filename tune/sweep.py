@@ -1,0 +1,206 @@
+"""A run from its first line to its last: a sweep of one trial or many through Ray Tune."""
+
+import json
+import logging
+import os
+import platform
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from envs.app import FAILED, INTERRUPTED, OK
+from experiments import folders
+from experiments.checkpoints import latest_checkpoint
+from experiments.checks import check_run
+from experiments.cluster import Plan, available_cores, start_ray
+from experiments.commit import current_commit
+from experiments.evaluate import describe_results, evaluate
+from experiments.progress import LiveLine
+from experiments.runs import create_run_folder, find_trial_folders, write_config
+from experiments.schema import to_plain
+from experiments.tracking import RunHandle, Tracker
+from models.encoder import build
+from tune.interrupt import Interrupt
+from tune.resume import resumed_config
+
+logger = logging.getLogger(__name__)
+
+_TRACKING_FLUSH_S = 20.0
+
+
+def run(config: DictConfig) -> int:
+    """Train what a composed config describes, evaluate it and say what came of it; returns the exit code."""
+    started_at = psutil.Process().create_time()
+    outputs = Path(config.paths.outputs).absolute()
+    if config.resume is None:
+        plain = new_config(config)
+        plan = check_run(plain)
+        run_folder = create_run_folder(outputs, plain["name"], plain["choices"])
+    else:
+        run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
+        plan = check_run(plain)
+        folders.point(outputs / folders.LATEST, run_folder)
+    (run_folder / folders.TRIALS).mkdir(exist_ok=True)
+    write_config(run_folder, plain)
+    _log_to(run_folder / folders.LOG)
+    print(_header(plain, plan, run_folder), flush=True)
+    return Sweep(plain, plan, run_folder, started_at).run()
+
+
+def new_config(config: DictConfig) -> dict[str, Any]:
+    """Return a run's plain config, with the words chosen in each group beside it."""
+    plain = to_plain(config)
+    del plain["resume"]
+    chosen = HydraConfig.get().runtime.choices
+    plain["choices"] = {group: chosen[group] for group in ("env", "model", "algo")}
+    return plain
+
+
+class Sweep:
+    """One execution of a run, new or resumed."""
+
+    def __init__(self, config: dict[str, Any], plan: Plan, run_folder: Path, started_at: float) -> None:
+        self._config, self._plan, self._folder, self._started_at = config, plan, run_folder, started_at
+        self._line = LiveLine(sys.stderr, stop_frames=config["stop"]["frames"], stop_wall_s=config["stop"]["wall_s"])
+        self._interrupt = Interrupt(run_folder / folders.STOP_REQUEST, self._line.note)
+
+    def run(self) -> int:
+        """Train, evaluate and report."""
+        tracker: Tracker = build(self._config["tracking"])
+        with closing(tracker):
+            known = self._known_runs()
+            parent = tracker.start_run(
+                name=self._folder.name,
+                tags=self._tags() | {"folder": str(self._folder)},
+                params=self._config,
+                run_id=known.get("run"),
+            )
+            with self._interrupt.handled():
+                children, failures = self._train(tracker, parent, known.get("trials", {}))
+                code = self._conclude(tracker, parent, children, failures)
+            status = {OK: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED")
+            for handle in (*children.values(), parent):
+                tracker.finish(handle, status)
+            tracker.close(_TRACKING_FLUSH_S)
+        print(self._next_commands(code), flush=True)
+        return code
+
+    def _train(
+        self, tracker: Tracker, parent: RunHandle, known: dict[str, str]
+    ) -> tuple[dict[str, RunHandle], list[str]]:
+        """Run Ray Tune; returns the trials' MLflow runs and the reasons of those that failed."""
+        # Before the import: Tune reads these once. What it would log, save and catch, `Trial` and `Recorder` do.
+        os.environ |= {
+            "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+            "TUNE_DISABLE_SIGINT_HANDLER": "1",
+            "TUNE_MAX_PENDING_TRIALS_PG": "1",
+            "RAY_AIR_NEW_OUTPUT": "0",
+        }
+        start_ray(self._plan)
+        import ray
+        import ray.tune
+
+        from experiments.trial import Trial
+        from tune.callbacks import Recorder
+
+        space = self._config | self._made_with() | {"run_folder": str(self._folder), "started_at": self._started_at}
+        recorder = Recorder(tracker=tracker, run=parent, children=known, config=space, line=self._line)
+        tuner = ray.tune.Tuner(
+            Trial,
+            param_space=space,
+            tune_config=ray.tune.TuneConfig(
+                trial_dirname_creator=lambda trial: trial.trial_id.rpartition("_")[2],
+                num_samples=self._config["tuner"]["num_trials"],
+            ),
+            run_config=ray.tune.RunConfig(
+                name=folders.TRIALS, storage_path=str(self._folder), callbacks=[recorder], verbose=0
+            ),
+        )
+        try:
+            results = tuner.fit()
+        finally:
+            self._line.close()
+            ray.shutdown()
+        return recorder.children, [str(error) for error in results.errors]
+
+    def _conclude(
+        self, tracker: Tracker, parent: RunHandle, children: dict[str, RunHandle], failures: list[str]
+    ) -> int:
+        """Evaluate what was trained, unless the run was interrupted or failed."""
+        self._lead_to_single_trial()
+        for reason in failures:
+            print(f"error: {reason}", file=sys.stderr)
+        if self._interrupt.is_requested:
+            return INTERRUPTED
+        if failures:
+            return FAILED
+        settings = self._config["evaluation"]
+        for trial in find_trial_folders(self._folder):
+            if settings["final_episodes"] == 0:
+                continue
+            evaluation = evaluate(
+                latest_checkpoint(trial / folders.CHECKPOINTS),
+                trial,
+                episodes=settings["final_episodes"],
+                first_seed=settings["final_first_seed"],
+                video=settings["videos"],
+                num_processes=available_cores(),
+            )
+            scores = {f"score/{name}": evaluation[name] for name in ("mean", "p10", "median", "min", "share_below_500")}
+            for handle in (children[trial.name], parent):
+                tracker.log(handle, scores, step=0)
+            for name in (folders.CONFIG, folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.VIDEOS):
+                if (trial / name).exists():
+                    tracker.log_artifact(children[trial.name], trial / name, name if name == folders.VIDEOS else None)
+            print(describe_results(trial, evaluation), flush=True)
+        self._lead_to_single_trial()
+        return OK
+
+    def _lead_to_single_trial(self) -> None:
+        """Let the run folder lead to what its only trial made."""
+        trials = find_trial_folders(self._folder)
+        if len(trials) == 1:
+            for name in folders.SHARED_BY_SINGLE_TRIAL:
+                if (trials[0] / name).exists():
+                    folders.point(self._folder / name, trials[0] / name)
+
+    def _tags(self) -> dict[str, str]:
+        return {**self._config["choices"], "seed": str(self._config["seed"]), **self._made_with()}
+
+    def _made_with(self) -> dict[str, str]:
+        return {"commit": current_commit(), "host": platform.node()}
+
+    def _known_runs(self) -> dict[str, Any]:
+        path = self._folder / folders.MLFLOW_RUN
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def _next_commands(self, code: int) -> str:
+        uri = self._config["paths"]["mlflow_uri"]
+        lines = [f"Run folder: {self._folder}"]
+        if code == INTERRUPTED:
+            lines.append("Go on:      python run.py resume=latest")
+        if code == OK:
+            lines.append("Train on:   python run.py resume=latest stop.wall_s=3600")
+        lines.append(f"Compare:    mlflow ui --backend-store-uri {uri} --port 5001")
+        return "\n".join(lines)
+
+
+def _header(config: dict[str, Any], plan: Plan, run_folder: Path) -> str:
+    """Return what is about to happen, in a few lines."""
+    choices = " ".join(f"{group}={word}" for group, word in config["choices"].items())
+    limits = ", ".join(f"{name} {value:g}" for name, value in config["stop"].items() if value is not None)
+    return "\n".join(
+        (f"{choices} seed={config['seed']}", f"  stop at  {limits}", f"  machine  {plan}", f"  folder   {run_folder}")
+    )
+
+
+def _log_to(path: Path) -> None:
+    """Keep this process's log in the run folder too."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
