@@ -33,12 +33,18 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     code = FAILED
     result: list[int] = []
+    raised: list[BaseException] = []
 
     def task(config: DictConfig) -> None:
-        result.append(main(config))
+        try:
+            result.append(main(config))
+        except (Exception, KeyboardInterrupt) as error:  # Hydra would print a line of its own and hide the traceback
+            raised.append(error)
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(task)()
+        if raised:
+            raise raised[0]
         code = result[0] if result else OK  # --help and --cfg do not call main
     except ConfigError as error:
         code = _refuse(str(error))

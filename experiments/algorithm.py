@@ -44,7 +44,7 @@ def build_config(config: dict[str, Any], plan: Plan) -> RacingConfig:
     section = config["algo"]
     rllib = config_class(section)()
     rllib.environment(env="chicane", env_config=config["env"])
-    rllib.model(config["model"])
+    rllib.use_encoder(config["model"])
     rllib.env_runners(
         num_env_runners=plan.num_env_runners,
         num_envs_per_env_runner=plan.envs_per_runner,

@@ -94,6 +94,8 @@ def start_ray(plan: Plan) -> None:
     os.chdir(ROOT)  # workers import what lies in the folder they were started from
     import ray
 
+    # Its one message is that authentication is on, as it should be.
+    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     ray.init(
         num_cpus=plan.num_cpus,
         num_gpus=plan.num_gpus or None,

@@ -1,5 +1,6 @@
 """What our algorithms' RLlib configs share: strict options, our runner, and an RLModule around the chosen encoder."""
 
+import logging
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -8,6 +9,9 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
 from experiments.runner import RacingEnvRunner
+
+# RLlib warns of its own use of a deprecated class with every module it builds.
+logging.getLogger("ray._common.deprecation").setLevel(logging.ERROR)
 
 
 class ActorCriticOptions(BaseModel):
@@ -55,7 +59,7 @@ class RacingConfig(AlgorithmConfig):
         self.lr, self.gamma = self.options.lr, self.options.gamma
         return self
 
-    def model(self, encoder: dict[str, Any]) -> Self:
+    def use_encoder(self, encoder: dict[str, Any]) -> Self:
         """Set the encoder: its `_target_` and sizes."""
         self.encoder = encoder
         return self

@@ -1,11 +1,15 @@
 """A batch of fragments as one table of single frames, from which stacked observations are read by index."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from experiments.fragment import Fragment
+
+# Fragments lie in Ray's shared memory, which nobody may write to; nor do we.
+warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
 class FrameTable:

@@ -185,9 +185,10 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         return {MODULE_STATE: self.module.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Take over a policy's weights."""
+        """Take over a policy's weights, given as they are or by reference."""
         weights = state.get(MODULE_STATE)
         if weights is not None:
+            weights = ray.get(weights) if isinstance(weights, ray.ObjectRef) else weights
             self.module.set_state(weights.get(DEFAULT_MODULE_ID, weights))
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple, dict[str, Any]]:

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -77,6 +78,7 @@ class SAC(RacingAlgorithm):
         self._updates_due = 0.0
         self._exchanges = 0
         self._is_asked = False
+        self._shifts = np.random.default_rng(self.config.seed)
 
     def start_replay(self, folder: Path) -> None:
         """Open the replay ring in this folder."""
@@ -135,14 +137,19 @@ class SAC(RacingAlgorithm):
 
     def _augmented(self, values: Any) -> Any:
         is_image = values.ndim == 5
-        return random_shift(values, self.config.options.shift_pixels, self.replay.random) if is_image else values
+        return random_shift(values, self.config.options.shift_pixels, self._shifts) if is_image else values
 
     def training_state(self) -> dict[str, Any]:
         """Return all that training goes on from; of the replay only its index: the data lies in the run folder."""
-        return super().training_state() | {"updates_due": self._updates_due, "replay": self.replay.state()}
+        return super().training_state() | {
+            "updates_due": self._updates_due,
+            "shifts": self._shifts.bit_generator.state,
+            "replay": self.replay.state(),
+        }
 
     def restore_training_state(self, state: dict[str, Any]) -> None:
         """Take over what `training_state` returned; what runners are driving just now is dropped."""
         self._updates_due = state["updates_due"]
+        self._shifts.bit_generator.state = state["shifts"]
         self.replay.restore(state["replay"])
         super().restore_training_state(state)

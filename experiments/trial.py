@@ -9,7 +9,6 @@ import psutil
 import ray.tune
 import torch
 from ray.tune.execution.placement_groups import PlacementGroupFactory
-from ray.tune.logger import NoopLogger
 
 from experiments import folders, metrics
 from experiments.algorithm import build_config, config_class
@@ -19,6 +18,7 @@ from experiments.commit import current_commit
 from experiments.evaluator import BackgroundEvaluation
 from experiments.policy import PolicyDescription, save_policy
 from experiments.racing_algorithm import RacingAlgorithm
+from experiments.runs import write_config
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +49,13 @@ class Trial(ray.tune.Trainable):
         """Build the algorithm, and go on from the newest checkpoint where there is one."""
         self._config = config
         self._folder = trial_folder(config, self.trial_id)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_config(self._folder, config)
         self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
         plan: Plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
         torch.set_num_threads(plan.learner_threads)
         rllib = build_config(config, plan)
-        self.algorithm = rllib.algo_class(rllib, logger_creator=lambda _: NoopLogger({}, "."))
+        self.algorithm = rllib.algo_class(rllib)
         self.algorithm.start_replay(self._folder / folders.REPLAY)
         self._description = self._describe_policy()
         self._earlier_s = 0.0  # wall time of the segments before this command

@@ -114,11 +114,16 @@ class Sweep:
             Trial,
             param_space=space,
             tune_config=ray.tune.TuneConfig(
+                trial_name_creator=lambda trial: trial.trial_id.rpartition("_")[2],
                 trial_dirname_creator=lambda trial: trial.trial_id.rpartition("_")[2],
                 num_samples=self._config["tuner"]["num_trials"],
             ),
             run_config=ray.tune.RunConfig(
-                name=folders.TRIALS, storage_path=str(self._folder), callbacks=[recorder], verbose=0
+                name=folders.TRIALS,
+                storage_path=str(self._folder),
+                callbacks=[recorder],
+                checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
+                verbose=0,
             ),
         )
         try:

@@ -263,7 +263,8 @@ class World:
             low, end = int(self.ring._streams.low[s]), int(self.ring._streams.next[s])
             numbers = reference.numbers()
             survived = {slot for slot in numbers if self.disk[s].get(slot % self.num_slots) == numbers[slot]}
-            assert reference.low <= low <= end <= reference.next
+            assert low == end or reference.low <= low < end
+            assert end <= reference.next
             assert set(range(low, end)) <= survived
             if index in (-1, len(self.saves) - 1) and self.is_newest_exact:
                 lost = [slot for slot in range(reference.low, reference.next) if slot not in survived]
