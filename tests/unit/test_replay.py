@@ -76,12 +76,14 @@ class Reference:
     def trim(self, low: int, end: int) -> None:
         """Forget the slots outside low … end - 1."""
         self.low = low
-        self.episodes = [e for e in self.episodes if e.first < end] if low < end else [Episode(end - 1, [0], end="cut")]
+        self.episodes = [e for e in self.episodes if e.first < end] if low < end else [Episode(end - 1, [0])]
         last = self.episodes[-1]
         keep = end - last.first
         if keep < len(last.observations):
             last.observations = last.observations[:keep]
             last.actions, last.rewards, last.end = last.actions[: keep - 1], last.rewards[: keep - 1], None
+        if last.end == "cut":  # what cut it is forgotten: the next episode will
+            last.end = None
 
     def transitions(self, k: int, n: int) -> dict[int, dict[str, Any]]:
         """Slot -> what must be sampled there, for all slots that can be."""
