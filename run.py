@@ -1,4 +1,4 @@
-"""Chicane's face: `python run.py env=carracing algo=sac` trains a run, `python run.py resume=latest` goes on with one."""
+"""Chicane's face: `python run.py env=carracing algo=sac` trains, `python run.py resume=latest` goes on."""
 
 from omegaconf import DictConfig
 

@@ -26,11 +26,11 @@ OK, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     """Compose `conf/CONFIG_NAME.yaml` with the command line, call `main` with it, and exit.
 
-    Exit codes: what `main` returns; 2 for a wrong request (no traceback, the choices are listed), 1 for a failure,
-    130 for ctrl-C.
+    The console shows warnings; a command that has a folder logs more there. Exit codes: what `main` returns; 2 for a
+    wrong request (no traceback, the choices are listed), 1 for a failure, 130 for ctrl-C.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets errors reach us instead of Hydra's own printer, which exits with 1
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     code = FAILED
     result: list[int] = []
     raised: list[BaseException] = []

@@ -8,7 +8,7 @@ class ConfigError(ValueError):
     """
 
 
-class SimulatorUnavailable(RuntimeError):
+class SimulatorUnavailable(RuntimeError):  # noqa: N818 - a state of the world, and the name that users know
     """A game that does not answer, or answers no longer."""
 
 

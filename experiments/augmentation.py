@@ -4,9 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-def random_shift(
-    images: npt.NDArray[np.uint8], pixels: int, random: np.random.Generator
-) -> npt.NDArray[np.uint8]:
+def random_shift(images: npt.NDArray[np.uint8], pixels: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Shift each stack of frames by up to `pixels` in both directions, repeating its border.
 
     Args:

@@ -70,7 +70,9 @@ def newest_whole_checkpoint(folder: Path) -> Path | None:
             return checkpoint
         logger.warning("Checkpoint %s is damaged (%s); falling back to the one before it.", checkpoint, damage)
     if found:
-        raise ConfigError(f"All {len(found)} checkpoints in {folder} are damaged; this run cannot go on. Start it anew.")
+        raise ConfigError(
+            f"All {len(found)} checkpoints in {folder} are damaged; this run cannot go on. Start it anew."
+        )
     return None
 
 

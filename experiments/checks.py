@@ -7,6 +7,7 @@ from typing import Any
 from envs.errors import ConfigError
 from envs.factory import make_env
 from experiments.cluster import Plan, make_plan
+from experiments.logs import silence_chatter
 
 
 def check_run(config: dict[str, Any]) -> Plan:
@@ -20,6 +21,7 @@ def check_run(config: dict[str, Any]) -> Plan:
     """
     _check_numbers(config)
     _check_outputs(Path(config["paths"]["outputs"]))
+    silence_chatter()
     from experiments.algorithm import build_config, config_class  # RLlib: 3 s, spared to those who mistyped a number
 
     plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)

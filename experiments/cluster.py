@@ -1,6 +1,7 @@
 """How a run uses its machine: cores, runners and threads decided in one place, and the only `ray.init`."""
 
 import logging
+import math
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,9 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
     if threads is None:
         threads = max(1, num_cpus - runners) if overlaps_sampling else num_cpus
     if not 1 <= threads <= cores:
-        raise ConfigError(f"ray.learner_threads={threads}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
+        raise ConfigError(
+            f"ray.learner_threads={threads}: this machine has {cores} cores. Choose 1 to {cores}, or null."
+        )
     num_gpus = settings["num_gpus"]
     if num_gpus:
         import torch
@@ -94,13 +97,11 @@ def start_ray(plan: Plan) -> None:
     os.chdir(ROOT)  # workers import what lies in the folder they were started from
     import ray
 
-    # Its one message is that authentication is on, as it should be.
-    logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
     ray.init(
         num_cpus=plan.num_cpus,
-        num_gpus=plan.num_gpus or None,
+        num_gpus=math.ceil(plan.num_gpus) or None,
         include_dashboard=False,
-        log_to_driver=True,
+        log_to_driver=False,
         logging_level=logging.WARNING,
         _node_ip_address="127.0.0.1",
     )

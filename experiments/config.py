@@ -1,6 +1,5 @@
 """What our algorithms' RLlib configs share: strict options, our runner, and an RLModule around the chosen encoder."""
 
-import logging
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,9 +8,6 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
 from experiments.runner import RacingEnvRunner
-
-# RLlib warns of its own use of a deprecated class with every module it builds.
-logging.getLogger("ray._common.deprecation").setLevel(logging.ERROR)
 
 
 class ActorCriticOptions(BaseModel):
@@ -42,7 +38,8 @@ class RacingConfig(AlgorithmConfig):
         super().__init__(algo_class=algo_class)
         self.options: Any = None
         self.encoder: dict[str, Any] = {}
-        self.env_runner_cls = RacingEnvRunner
+        self.log_file: str | None = None  # where runners log
+        self.env_runner_cls: type | None = RacingEnvRunner  # type: ignore[assignment] # RLlib types it as None
         self.create_local_env_runner = False
         self._dont_auto_sync_env_runner_states = True  # our runners have no connectors whose states could differ
 
@@ -62,6 +59,11 @@ class RacingConfig(AlgorithmConfig):
     def use_encoder(self, encoder: dict[str, Any]) -> Self:
         """Set the encoder: its `_target_` and sizes."""
         self.encoder = encoder
+        return self
+
+    def use_log(self, path: str) -> Self:
+        """Set the file that runners log to."""
+        self.log_file = path
         return self
 
     def module_options(self) -> dict[str, Any]:

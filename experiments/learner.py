@@ -6,15 +6,29 @@ from typing import Any
 import torch
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from ray.rllib.core.learner.training_data import TrainingData
 from torch import nn
 
 
 class RacingLearner(TorchLearner):
-    """A learner whose `update` is one explicit function of a subclass.
+    """A learner whose update is one explicit function, `learn`, of a subclass.
 
     RLlib's `update` runs every minibatch through connectors, per-parameter checks and a metrics logger. Ours keeps
     RLlib's module, optimiser registration and device, and replaces the loop.
     """
+
+    # RLlib types these as optional; after `build` they are there.
+    config: Any
+    _device: Any
+    _module: Any
+
+    def update(self, training_data: TrainingData, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Learn from what `LearnerGroup.update(episodes=…)` or `(batch=…)` was given."""
+        return self.learn(training_data.batch if training_data.episodes is None else training_data.episodes)
+
+    def learn(self, data: Any) -> dict[str, Any]:
+        """Learn from fragments or a batch, and return losses by name."""
+        raise NotImplementedError
 
     def compute_loss_for_module(self, **kwargs: Any) -> Any:
         """Satisfy RLlib's interface; `update` computes the losses."""
@@ -29,7 +43,7 @@ class RacingLearner(TorchLearner):
     @property
     def net(self) -> Any:
         """The RLModule itself."""
-        return self.module[DEFAULT_MODULE_ID].unwrapped()
+        return self._module[DEFAULT_MODULE_ID].unwrapped()
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:

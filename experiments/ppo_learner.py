@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from ray.rllib.core.learner.training_data import TrainingData
 
 from experiments.advantages import generalised_advantages
 from experiments.fragment import Fragment
@@ -18,12 +17,11 @@ _VALUE_CHUNK = 1024
 class PPOLearner(RacingLearner):
     """Source: Schulman et al., "Proximal Policy Optimization Algorithms" (2017), equations 7 and 9."""
 
-    def update(self, training_data: TrainingData, **kwargs: Any) -> dict[str, float]:
-        """Learn from fragments (given as `training_data.episodes`) and return the mean losses."""
-        fragments: list[Fragment] = training_data.episodes
+    def learn(self, data: list[Fragment]) -> dict[str, Any]:
+        """Learn from fragments and return the mean losses, and the number of `updates`."""
         options = self.config.options
-        table = FrameTable(fragments, self._device)
-        slots, batch = self._batch(fragments, table)
+        table = FrameTable(data, self._device)
+        slots, batch = self._batch(data, table)
         totals: dict[str, torch.Tensor] = {}
         num_steps = 0
         for _ in range(options.epochs):
@@ -32,7 +30,6 @@ class PPOLearner(RacingLearner):
                 for name, value in losses.items():
                     totals[name] = totals.get(name, 0.0) + value
                 num_steps += 1
-        self.num_steps = num_steps
         means = {name: float(total) / num_steps for name, total in totals.items()}
         return means | {"updates": num_steps, "explained_variance": _explained(batch)}
 

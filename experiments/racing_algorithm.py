@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import deque
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE, DEFAULT_MODUL
 
 from experiments import metrics
 from experiments.fragment import EpisodeOutcome, Fragment
-from experiments.learner import RacingLearner
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,12 @@ class RacingAlgorithm(Algorithm):
     to `training_state` and `restore_training_state`.
     """
 
+    # RLlib types these as optional; after `setup` they are there.
+    config: Any
+    env_runner_group: Any
+    learner_group: Any
+    spaces: Any
+
     def setup(self, config: Any) -> None:
         """Build runners and learner."""
         self.frames = 0
@@ -35,14 +41,15 @@ class RacingAlgorithm(Algorithm):
         self.updates = 0
         self.runner_restarts = 0
         self.losses: dict[str, float] = {}
+        self.notes: list[str] = []  # what the user should hear of, until the trial reports it
         self._outcomes: deque[EpisodeOutcome] = deque(maxlen=_RETURN_WINDOW)
         self._weights: ray.ObjectRef | None = None
         self._seconds = {metrics.SAMPLE_S: 0.0, metrics.LEARN_S: 0.0}
         super().setup(config)
 
     @property
-    def learner(self) -> RacingLearner:
-        """The learner in this process."""
+    def learner(self) -> Any:
+        """The `RacingLearner` in this process."""
         return self.learner_group._learner
 
     def request_fragments(self, num_steps: int, random_actions: bool = False) -> None:
@@ -96,12 +103,17 @@ class RacingAlgorithm(Algorithm):
         restored = super().restore_env_runners(env_runner_group)
         self.runner_restarts += len(restored)
         if restored:
-            logger.warning("Env runner %s was replaced after a crash; training goes on.", restored)
+            self.notes.append(
+                f"Env runner {', '.join(map(str, restored))} was replaced after a crash; training goes on."
+            )
+            logger.warning(self.notes[-1])
         return restored
 
     def publish_weights(self) -> None:
         """Let the next request carry the current policy to the runners."""
-        state = self.learner_group.get_state(components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}", inference_only=True)
+        state = self.learner_group.get_state(
+            components=f"{COMPONENT_LEARNER}/{COMPONENT_RL_MODULE}", inference_only=True
+        )
         self._weights = ray.put(state[COMPONENT_LEARNER][COMPONENT_RL_MODULE][DEFAULT_MODULE_ID])
 
     def count_seconds(self, name: str, began: float) -> None:
@@ -143,10 +155,7 @@ class RacingAlgorithm(Algorithm):
             "decisions": self.decisions,
             "updates": self.updates,
             "runner_restarts": self.runner_restarts,
-            "outcomes": [
-                [o.episode_return, o.frames, o.decisions, o.off_track_share, list(o.lap_times_s), o.fault]
-                for o in self._outcomes
-            ],
+            "outcomes": [asdict(outcome) for outcome in self._outcomes],
             "torch_random": torch.get_rng_state(),
             "learner": self.learner.training_state(),
         }
@@ -156,7 +165,7 @@ class RacingAlgorithm(Algorithm):
         self.frames, self.decisions = state["frames"], state["decisions"]
         self.updates, self.runner_restarts = state["updates"], state["runner_restarts"]
         self._outcomes.clear()
-        self._outcomes.extend(EpisodeOutcome(*row[:4], tuple(row[4]), row[5]) for row in state["outcomes"])
+        self._outcomes.extend(EpisodeOutcome(**row) for row in state["outcomes"])
         torch.set_rng_state(state["torch_random"])
         self.learner.restore_training_state(state["learner"])
         self.publish_weights()

@@ -1,6 +1,6 @@
 """The env runner: drives `N` envs with the current policy and returns dense fragments of single frames."""
 
-import logging
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -18,9 +18,8 @@ from envs.contract import FAULT, FRAMES, LAP_TIME_S, OFF_TRACK, unsquash
 from envs.factory import make_vector_env
 from envs.stacking import FrameStacker, as_parts, observation_parts
 from experiments.fragment import EpisodeOutcome, Fragment
+from experiments.logs import log_to
 from experiments.spaces import module_space
-
-logger = logging.getLogger(__name__)
 
 MODULE_STATE = "rl_module"
 
@@ -32,13 +31,22 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
     writes one row of preallocated arrays; frames are stacked for the policy but leave the runner single.
     """
 
+    # RLlib types these as optional; after the constructor they are there.
+    config: Any
+    env: Any
+    module: Any
+
     def __init__(self, *, config: Any, **kwargs: Any) -> None:
         """Build envs and policy, on one thread: runners share their machine with each other and the learner."""
         torch.set_num_threads(1)
+        if config.log_file is not None:
+            log_to(Path(config.log_file))
         super().__init__(config=config, **kwargs)
         self._stack = int(self.config.env_config["frame_stack"])
         self.num_envs = self.config.num_envs_per_env_runner
         self._started = False
+        self._age = np.zeros(self.num_envs, np.int32)
+        self._done = np.zeros(self.num_envs, bool)
         self.make_env()
         self.make_module()
 
@@ -74,7 +82,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         """Build the policy without what only the learner needs."""
         self.module = self.config.get_rl_module_spec(spaces=self.get_spaces(), inference_only=True).build()
 
-    def sample(
+    def sample(  # type: ignore[override] # RLlib leaves the arguments to each runner
         self, *, num_steps: int, start: int, random_actions: bool = False, weights: ray.ObjectRef | None = None
     ) -> Fragment:
         """Take `num_steps` steps in every env.
@@ -153,8 +161,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         self._off_track += valid & np.asarray(infos.get(OFF_TRACK, False), bool)
         for env in np.flatnonzero(valid & infos.get(f"_{LAP_TIME_S}", np.zeros(self.num_envs, bool))):
             self._lap_times[env].append(float(infos[LAP_TIME_S][env]))
-        for env in np.flatnonzero(self._done & valid):
-            outcomes.append(self._close_episode(int(env), infos))
+        outcomes.extend(self._close_episode(int(env), infos) for env in np.flatnonzero(self._done & valid))
         return int(frames.sum())
 
     def _close_episode(self, env: int, infos: dict[str, Any]) -> EpisodeOutcome:

@@ -38,7 +38,9 @@ def find_run_folder(word: str, outputs: Path) -> Path:
         return folder
     known = sorted((path.parent for path in outputs.glob(f"*/*/{folders.CONFIG}")), key=lambda path: path.name)
     newest = "\n  ".join(str(path) for path in known[-5:][::-1]) or "none yet; python run.py starts one"
-    raise ConfigError(f"{word} is no run: {folder} has no {folders.CONFIG}. The newest runs below {outputs}:\n  {newest}")
+    raise ConfigError(
+        f"{word} is no run: {folder} has no {folders.CONFIG}. The newest runs below {outputs}:\n  {newest}"
+    )
 
 
 def find_trial_folders(run_folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pydantic import Field
@@ -87,7 +87,7 @@ class SAC(RacingAlgorithm):
         images, vectors = observation_parts(single)
         self.replay = ReplayRing(
             folder,
-            images={name: box.shape for name, box in images.items()},
+            images={name: cast(tuple[int, int, int], box.shape) for name, box in images.items()},
             vectors={name: box.shape[0] for name, box in vectors.items()},
             action_dim=self.spaces[DEFAULT_MODULE_ID][1].shape[0],
             capacity=options.replay_capacity,
@@ -116,9 +116,7 @@ class SAC(RacingAlgorithm):
 
     def _ask(self) -> None:
         options = self.config.options
-        self.request_fragments(
-            options.rollout_steps, random_actions=self.decisions < options.start_after_decisions
-        )
+        self.request_fragments(options.rollout_steps, random_actions=self.decisions < options.start_after_decisions)
         self._is_asked = True
 
     def _learn(self) -> None:

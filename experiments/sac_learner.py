@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from ray.rllib.core.learner.training_data import TrainingData
 
 from experiments.frame_table import as_channels
 from experiments.learner import RacingLearner
@@ -12,13 +11,12 @@ from experiments.learner import RacingLearner
 class SACLearner(RacingLearner):
     """Source: Haarnoja et al. (2018), equations 5, 7 and 18, with n-step targets; encoder as in DrQ-v2."""
 
-    def update(self, training_data: TrainingData, **kwargs: Any) -> dict[str, torch.Tensor]:
+    def learn(self, data: dict[str, Any]) -> dict[str, Any]:
         """Learn from one batch of the replay ring and return the losses, still on the device."""
-        batch = training_data.batch
         options, net = self.config.options, self.net
-        observation, next_observation = self._to_device(batch["obs"]), self._to_device(batch["next_obs"])
+        observation, next_observation = self._to_device(data["obs"]), self._to_device(data["next_obs"])
         actions, rewards, discounts = (
-            torch.from_numpy(batch[name]).to(self._device) for name in ("actions", "rewards", "discounts")
+            torch.from_numpy(data[name]).to(self._device) for name in ("actions", "rewards", "discounts")
         )
         alpha = net.log_alpha.detach().exp()
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
@@ -102,6 +102,7 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
-        raise ConfigError(f"{error.full_key} must be chosen: put {error.full_key}=VALUE on the command line.") from error
-    assert isinstance(plain, dict)
-    return plain
+        raise ConfigError(
+            f"{error.full_key} must be chosen: put {error.full_key}=VALUE on the command line."
+        ) from error
+    return cast(dict[str, Any], plain)

@@ -3,7 +3,7 @@
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import ray.tune
@@ -16,6 +16,7 @@ from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
 from experiments.cluster import Plan, make_plan
 from experiments.commit import current_commit
 from experiments.evaluator import BackgroundEvaluation
+from experiments.logs import log_to
 from experiments.policy import PolicyDescription, save_policy
 from experiments.racing_algorithm import RacingAlgorithm
 from experiments.runs import write_config
@@ -54,8 +55,10 @@ class Trial(ray.tune.Trainable):
         self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
         plan: Plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
         torch.set_num_threads(plan.learner_threads)
-        rllib = build_config(config, plan)
-        self.algorithm = rllib.algo_class(rllib)
+        log = Path(config["run_folder"]) / folders.LOG
+        log_to(log)
+        rllib = build_config(config, plan).use_log(str(log))
+        self.algorithm = cast(type[RacingAlgorithm], rllib.algo_class)(rllib)
         self.algorithm.start_replay(self._folder / folders.REPLAY)
         self._description = self._describe_policy()
         self._earlier_s = 0.0  # wall time of the segments before this command
@@ -86,7 +89,8 @@ class Trial(ray.tune.Trainable):
         ends = self._stop_request.exists() or self._is_finished
         if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
             self._save()
-        return report | {"done": ends, "resumed_at_frames": self._resumed_at_frames}
+        notes, self.algorithm.notes = self.algorithm.notes, []
+        return report | {"done": ends, "resumed_at_frames": self._resumed_at_frames, "notes": notes}
 
     def cleanup(self) -> None:
         """End the algorithm's processes."""
@@ -145,5 +149,3 @@ class Trial(ray.tune.Trainable):
 def trial_folder(config: dict[str, Any], trial_id: str) -> Path:
     """Return the folder of a trial; trials are numbered in the order that the sweep makes them."""
     return Path(config["run_folder"]) / folders.TRIALS / trial_id.rpartition("_")[2]
-
-

@@ -18,6 +18,11 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
     encoder of their own), and what the subclass names.
     """
 
+    # RLlib types these as optional; in `setup` they are there.
+    action_space: Any
+    model_config: Any
+    observation_space: Any
+
     def setup(self) -> None:
         """Build the networks; the critics only where there is something to learn."""
         config = self.model_config

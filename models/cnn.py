@@ -65,7 +65,8 @@ class CNNEncoder(Encoder):
             layers += [orthogonal(nn.Conv2d(in_channels, out_channels, kernel, stride)), nn.ReLU()]
             in_channels = out_channels
         # Channels-last weights and images: a quarter less time for a training pass on a CPU.
-        self.convolutions = nn.Sequential(*layers, nn.Flatten()).to(memory_format=torch.channels_last)
+        self.convolutions = nn.Sequential(*layers, nn.Flatten())
+        self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch lacks the stub
         self.image_latent = _normalised(in_channels * height * width, image_features)
         self.feature_dim = image_features
         if vectors:

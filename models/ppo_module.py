@@ -12,9 +12,7 @@ class PPOModule(ActorModule):
 
     def setup_critic(self) -> None:
         """Build the value head."""
-        self.critic = ValueHead(
-            feature_dim=self.critic_encoder.feature_dim, hidden=self.model_config["critic_hidden"]
-        )
+        self.critic = ValueHead(feature_dim=self.critic_encoder.feature_dim, hidden=self.model_config["critic_hidden"])
 
     def values(self, observation: Observation) -> torch.Tensor:
         """Return state values `(B,)`."""

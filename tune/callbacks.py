@@ -56,16 +56,22 @@ class Recorder(ray.tune.Callback):
             run_id=self._known.get(folder.name),
         )
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
         """Record one report."""
         name = trial_folder(self._config, trial.trial_id).name
         row = {key: value for key, value in result.items() if "/" in key}
         frames = int(row[metrics.FRAMES])
-        if name not in self._reported:  # after a resume: what was reported past the checkpoint happened on a lost branch
+        if (
+            name not in self._reported
+        ):  # after a resume: what was reported past the checkpoint happened on a lost branch
             self._csv[name].truncate_after(int(result["resumed_at_frames"]))
         self._reported.add(name)
         self._csv[name].append(row)
         self._tracker.log(self.children[name], row, step=frames)
+        for note in result["notes"]:
+            self._line.note(note)
         self._line.update(row)
         self._remember_runs()
 

@@ -13,9 +13,7 @@ from experiments.schema import to_plain
 CHANGEABLE = ("stop", "ray", "checkpoint", "paths")
 
 
-def resumed_config(
-    word: str, outputs: Path, overrides: list[str], composed: DictConfig
-) -> tuple[Path, dict[str, Any]]:
+def resumed_config(word: str, outputs: Path, overrides: list[str], composed: DictConfig) -> tuple[Path, dict[str, Any]]:
     """Return the folder and the config of the run to go on with.
 
     Args:

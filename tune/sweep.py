@@ -20,6 +20,7 @@ from experiments.checks import check_run
 from experiments.cluster import Plan, available_cores, start_ray
 from experiments.commit import current_commit
 from experiments.evaluate import describe_results, evaluate
+from experiments.logs import log_to
 from experiments.progress import LiveLine
 from experiments.runs import create_run_folder, find_trial_folders, write_config
 from experiments.schema import to_plain
@@ -47,7 +48,7 @@ def run(config: DictConfig) -> int:
         folders.point(outputs / folders.LATEST, run_folder)
     (run_folder / folders.TRIALS).mkdir(exist_ok=True)
     write_config(run_folder, plain)
-    _log_to(run_folder / folders.LOG)
+    log_to(run_folder / folders.LOG)
     print(_header(plain, plan, run_folder), flush=True)
     return Sweep(plain, plan, run_folder, started_at).run()
 
@@ -202,10 +203,3 @@ def _header(config: dict[str, Any], plan: Plan, run_folder: Path) -> str:
     return "\n".join(
         (f"{choices} seed={config['seed']}", f"  stop at  {limits}", f"  machine  {plan}", f"  folder   {run_folder}")
     )
-
-
-def _log_to(path: Path) -> None:
-    """Keep this process's log in the run folder too."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
