@@ -26,6 +26,7 @@ def check_run(config: dict[str, Any]) -> Plan:
 
     plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
     rllib = build_config(config, plan)
+    _try_tracking(config["tracking"])
     spaces = _try_env(config["env"])
     _try_module(config, rllib, spaces)
     return plan
@@ -57,6 +58,16 @@ def _check_outputs(folder: Path) -> None:
         raise ConfigError(
             f"paths.outputs={folder} cannot be written to ({error.strerror}). Choose another: paths.outputs=FOLDER."
         ) from error
+
+
+def _try_tracking(section: dict[str, Any]) -> None:
+    """Build the tracker, which connects to nothing yet."""
+    from models.encoder import build
+
+    try:
+        build(section)
+    except ValueError as error:
+        raise ConfigError(f"tracking: {error}") from error
 
 
 def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:

@@ -1,12 +1,11 @@
 """The keys of a run that are ours, with their types; Hydra refuses what does not fit them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from envs.errors import ConfigError
 
@@ -95,14 +94,32 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     """Resolve a composed config into plain dicts with absolute paths, as it may cross processes.
 
     Raises:
-        ConfigError: A mandatory value is missing.
+        ConfigError: A mandatory value is missing, or `+KEY=VALUE` added a key to a section that is ours.
     """
+    missing = _first_missing("", OmegaConf.to_container(config, resolve=False))
+    if missing is not None:
+        raise ConfigError(f"{missing} must be chosen: put {missing}=VALUE on the command line.")
     config = config.copy()
     config.paths.outputs = str(Path(config.paths.outputs).absolute())
-    try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        raise ConfigError(
-            f"{error.full_key} must be chosen: put {error.full_key}=VALUE on the command line."
-        ) from error
-    return cast(dict[str, Any], plain)
+    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    _check_keys("", plain, RunConfig)
+    return plain
+
+
+def _first_missing(prefix: str, section: Any) -> str | None:
+    for key, value in section.items():
+        if value == MISSING:
+            return f"{prefix}{key}"
+        if isinstance(value, dict) and (found := _first_missing(f"{prefix}{key}.", value)):
+            return found
+    return None
+
+
+def _check_keys(prefix: str, section: dict[str, Any], schema: type) -> None:
+    known = {field.name: field for field in fields(schema)}
+    for key, value in section.items():
+        if key not in known:
+            raise ConfigError(f"There is no key {prefix}{key}. {prefix or 'The config '}has {', '.join(known)}.")
+        default = known[key].default_factory
+        if is_dataclass(default):
+            _check_keys(f"{key}.", value, cast(type, default))

@@ -1,0 +1,145 @@
+"""What cannot be done is refused in words, with exit code 2, before anything heavy starts."""
+
+import os
+import sys
+
+import pytest
+
+from envs.app import run_app
+from experiments.schema import register_schema
+from tune.sweep import run
+
+
+@pytest.fixture
+def refuse(monkeypatch, capsys, tmp_path):
+    """Return a function that runs a command line which must be refused, and returns the message."""
+
+    def refused(*words, main=run, config_name="config"):
+        register_schema()
+        monkeypatch.setattr("tune.sweep.start_ray", lambda plan: pytest.fail("the request was not refused"))
+        monkeypatch.setattr(sys, "argv", ["run.py", f"paths.outputs={tmp_path / 'outputs'}", *words])
+        with pytest.raises(SystemExit) as stop:
+            run_app(main, config_name=config_name)
+        message = capsys.readouterr().err
+        assert stop.value.code == 2, message
+        assert "Traceback" not in message
+        return message
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("word", "choices"),
+    [
+        ("env=nonsense", ["carracing", "dummy"]),
+        ("model=nonsense", ["cnn"]),
+        ("algo=nonsense", ["ppo", "sac"]),
+        ("tuner=nonsense", ["single"]),
+        ("ray=nonsense", ["local"]),
+        ("tracking=nonsense", ["mlflow", "none"]),
+        ("paths=nonsense", ["default"]),
+        ("debug=nonsense", ["smoke"]),
+    ],
+)
+def test_unknown_option_lists_the_choices(refuse, word, choices):
+    message = refuse(word)
+    assert all(choice in message for choice in choices)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("sede=1", ["sede", "seed"]),
+        ("stop.frame=1", ["stop.frame", "frames, return_mean, wall_s"]),
+        ("env.image_sise=32", ["env.image_sise", "image_size"]),
+        ("algo.training.learning_rate=1", ["learning_rate", "lr"]),
+        ("ray.cpus=1", ["ray.cpus", "num_cpus"]),
+        ("+algo.training.learning_rate=1", ["learning_rate", "lr", "gamma"]),
+        ("+algo.trainig.lr=1", ["trainig", "training"]),
+        ("+env.typo=1", ["typo", "image_size"]),
+        ("+model.typo=1", ["typo", "channels"]),
+        ("+tracking.typo=1", ["typo", "uri"]),
+        ("+stop.typo=1", ["typo"]),
+    ],
+)
+def test_unknown_key_lists_the_keys(refuse, word, expected):
+    message = refuse(word)
+    assert all(part in message for part in expected), message
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("seed=abc", ["seed", "abc"]),
+        ("stop.wall_s=soon", ["wall_s", "soon"]),
+        ("env.image_size=big", ["image_size", "big"]),
+        ("algo.training.lr=fast", ["algo.training.lr", "fast"]),
+        ("algo.training.gamma=2", ["algo.training.gamma", "2"]),
+        ("name=???", ["name", "must be chosen"]),
+        ("stop.wall_s=null", ["stop.frames", "end"]),
+        ("checkpoint.every_s=0", ["checkpoint.every_s=0"]),
+        ("checkpoint.keep=0", ["checkpoint.keep=0"]),
+        ("seed=-1", ["seed=-1"]),
+        ("tuner.num_trials=3", ["num_trials=3"]),
+        ("ray.num_env_runners=0", ["ray.num_env_runners=0", "at least one"]),
+        ("ray.envs_per_runner=0", ["ray.envs_per_runner=0"]),
+        ("ray.num_cpus=4096", ["ray.num_cpus=4096", "cores"]),
+        ("ray.num_gpus=64", ["ray.num_gpus=64", "GPU"]),
+        ("env.frame_stack=0", ["frame_stack"]),
+    ],
+)
+def test_wrong_value_is_named(refuse, word, expected):
+    message = refuse(word)
+    assert all(part in message for part in expected), message
+
+
+def test_missing_key_is_named(refuse):
+    message = refuse("~algo.training.lr")
+    assert "algo.training.lr is missing" in message
+
+
+def test_model_that_does_not_fit_the_env(refuse):
+    message = refuse("env=dummy", "env.image_size=16")
+    assert "model=cnn does not fit env=dummy" in message
+    assert "36 pixels" in message
+
+
+def test_image_model_on_a_vector_env(refuse):
+    assert "exactly one image" in refuse("env=dummy", "env.obs=vector")
+
+
+def test_algorithm_that_does_not_import(refuse):
+    assert "algo._target_=experiments.nonsense.X" in refuse("algo._target_=experiments.nonsense.X")
+
+
+def test_env_that_raises_in_its_first_step(refuse):
+    message = refuse("env=dummy", "+env.fail_at_step=1")
+    assert "failed in its first step" in message
+    assert "DummyEnv" in message
+
+
+def test_resuming_what_is_not_there(refuse, tmp_path):
+    assert "is no run" in refuse("resume=latest")
+    assert "is no run" in refuse(f"resume={tmp_path / 'nowhere'}")
+
+
+def test_unwritable_outputs(refuse, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    message = refuse(f"paths.outputs={file}/below")
+    assert str(file) in message
+    assert "paths.outputs=FOLDER" in message
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_forbidden_outputs(refuse, tmp_path):
+    tmp_path.chmod(0o500)
+    assert "cannot be written" in refuse(f"paths.outputs={tmp_path}/below")
+
+
+def test_evaluating_what_is_not_there(refuse, tmp_path):
+    from experiments.evaluate import main
+
+    assert "is no run" in refuse(main=main, config_name="evaluate")
+    assert "is no run" in refuse(f"run={tmp_path}", main=main, config_name="evaluate")
+    assert "episodes=0" in refuse("episodes=0", main=main, config_name="evaluate")

@@ -1,0 +1,47 @@
+"""Every option and overlay of conf/ composes into a run that could start."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from experiments.algorithm import build_config
+from experiments.checks import check_run
+
+CONF = Path(__file__).resolve().parent.parent.parent / "conf"
+
+
+def options(group):
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("env", "model", "algo"), list(itertools.product(options("env"), options("model"), options("algo")))
+)
+def test_every_point_can_start(compose, tmp_path, env, model, algo):
+    config = compose(f"env={env}", f"model={model}", f"algo={algo}", f"paths.outputs={tmp_path}")
+    plan = check_run(config)
+    rllib = build_config(config, plan)
+    assert rllib.options.model_dump() == config["algo"]["training"]
+    assert rllib.num_env_runners == plan.num_env_runners
+
+
+@pytest.mark.parametrize("overlay", [f"{g}={name}" for g in ("experiment", "debug") for name in options(g)])
+def test_every_overlay_can_start(compose, tmp_path, overlay):
+    check_run(compose(overlay, f"paths.outputs={tmp_path}"))
+
+
+@pytest.mark.parametrize("group", ["tracking", "ray", "paths", "tuner"])
+def test_every_other_option_composes(compose, group):
+    for name in options(group):
+        assert compose(f"{group}={name}")[group] is not None
+
+
+def test_debug_overrides_what_stands_in_the_config(compose):
+    assert compose("debug=smoke")["stop"] == {"frames": 2000, "wall_s": 60.0, "return_mean": None}
+
+
+def test_paths_are_absolute(compose):
+    config = compose("paths.outputs=some/where")
+    assert Path(config["paths"]["outputs"]).is_absolute()
+    assert config["paths"]["mlflow_uri"] == f"sqlite:///{config['paths']['outputs']}/mlflow.db"

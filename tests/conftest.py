@@ -1,0 +1,41 @@
+"""Fixtures that several layers of tests share."""
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from experiments.schema import register_schema, to_plain
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def compose():
+    """Return a function from the words of a command line to a run's plain config."""
+    register_schema()
+
+    def composed(*words: str) -> dict[str, Any]:
+        GlobalHydra.instance().clear()
+        with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            config = hydra.compose("config", overrides=list(words), return_hydra_config=True)
+        chosen = config.hydra.runtime.choices
+        plain = to_plain(hydra_free(config))
+        return plain | {"choices": {group: chosen[group] for group in ("env", "model", "algo")}}
+
+    return composed
+
+
+def hydra_free(config):
+    from omegaconf import open_dict
+
+    with open_dict(config):
+        del config["hydra"]
+    return config

@@ -1,0 +1,123 @@
+"""One Ray for all tests that build algorithms in this process, and a way to run commands as a user would."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from experiments.algorithm import build_config
+from experiments.cluster import Plan, start_ray
+
+TINY = (
+    "env=dummy",
+    "env.num_decisions=16",
+    "ray.num_env_runners=1",
+    "ray.envs_per_runner=4",
+    "model.channels=[8]",
+    "model.kernels=[8]",
+    "model.strides=[8]",
+    "model.image_features=16",
+)
+TINY_SAC = (
+    *TINY,
+    "algo=sac",
+    "algo.training.start_after_decisions=64",
+    "algo.training.batch_size=16",
+    "algo.training.replay_capacity=4000",
+    "algo.training.critic_hidden=[16]",
+    "algo.training.head.hidden=[16]",
+)
+TINY_PPO = (
+    *TINY,
+    "algo=ppo",
+    "algo.training.rollout_steps=32",
+    "algo.training.minibatch_size=32",
+    "algo.training.epochs=2",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """The words of a run that takes no time, by algorithm."""
+    return {"sac": TINY_SAC, "ppo": TINY_PPO}
+
+
+@pytest.fixture(scope="session")
+def ray_session():
+    import ray
+
+    plan = Plan(num_cpus=2, num_gpus=0, num_env_runners=1, envs_per_runner=4, learner_threads=1, process_cpus=0.1)
+    folder = os.getcwd()
+    start_ray(plan)
+    yield plan
+    ray.shutdown()
+    os.chdir(folder)
+
+
+@pytest.fixture
+def build(ray_session, compose, tmp_path):
+    """Return a function that builds a started algorithm from a command line's words."""
+    import torch
+
+    torch.set_num_threads(1)
+    built = []
+
+    def started(*words, replay=None):
+        config = compose(*words)
+        rllib = build_config(config, ray_session)
+        algorithm = rllib.algo_class(rllib)
+        algorithm.start_replay(replay or tmp_path / f"replay{len(built)}")
+        built.append(algorithm)
+        return algorithm
+
+    yield started
+    for algorithm in built:
+        algorithm.stop()
+
+
+class Command:
+    """A command of the project in a process group of its own."""
+
+    def __init__(self, root, words):
+        self.process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def finish(self, timeout_s=120):
+        self.output, _ = self.process.communicate(timeout=timeout_s)
+        return self.process.returncode
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+
+    def kill(self):
+        """Kill -9 everything that the command started, Ray included."""
+        family = [self.process, *psutil.Process(self.process.pid).children(recursive=True)]
+        for member in family:
+            try:
+                os.kill(member.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.communicate(timeout=30)
+
+
+@pytest.fixture
+def command(root):
+    started = []
+
+    def start(*words):
+        started.append(Command(root, words))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.kill()

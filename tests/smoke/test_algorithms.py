@@ -1,0 +1,116 @@
+"""Each algorithm trains, repeats itself, saves, goes on and survives the loss of a runner."""
+
+import os
+import signal
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+ALGORITHMS = ["ppo", "sac"]
+
+
+def train(algorithm, updates):
+    while algorithm.updates < updates:
+        algorithm.train()
+
+
+def weights(algorithm):
+    return {name: tensor.clone() for name, tensor in algorithm.learner.net.state_dict().items()}
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def observation(algorithm):
+    space = algorithm.learner.net.observation_space
+    space.seed(0)
+    return {name: torch.from_numpy(part[None]) for name, part in space.sample().items()}
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_same_seed_trains_the_same(build, tiny, name):
+    runs = [build(*tiny[name], "seed=3") for _ in range(2)]
+    for run in runs:
+        train(run, 24)
+    assert_equal(weights(runs[0]), weights(runs[1]))
+    assert runs[0].frames == runs[1].frames
+    other = build(*tiny[name], "seed=4")
+    train(other, 24)
+    assert any(not torch.equal(a, b) for a, b in zip(weights(runs[0]).values(), weights(other).values(), strict=True))
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("shared", ["true", "false"])
+def test_saved_and_restored_acts_the_same(build, tiny, tmp_path, name, shared):
+    words = (*tiny[name], f"algo.training.shared_encoder={shared}")
+    one = build(*words, replay=tmp_path / "replay")
+    train(one, 8)
+    torch.save(one.training_state(), tmp_path / "state.pt")
+    seen = observation(one)
+    expected = one.learner.net.actor.act(seen)
+    kept = weights(one), one.frames, one.decisions, one.updates, one.return_mean
+    one.stop()
+
+    other = build(*words, "seed=9", replay=tmp_path / "replay")
+    assert not torch.equal(other.learner.net.actor.act(seen), expected)
+    other.restore_training_state(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert torch.equal(other.learner.net.actor.act(seen), expected)
+    assert (other.frames, other.decisions, other.updates, other.return_mean) == kept[1:]
+    assert_equal(weights(other), kept[0])
+    train(other, kept[3] + 4)
+
+
+def test_counts_are_exact(build, tiny):
+    algorithm = build(*tiny["sac"], "algo.training.updates_per_decision=0.3")
+    for _ in range(20):
+        algorithm.train()
+    # Decisions of one exchange: 8 steps of 4 envs, less one for each reset; learning starts past 64 decisions.
+    report = algorithm.report()
+    assert report["train/frames"] == report["train/decisions"]  # dummy: one frame a decision
+    learnt_from = algorithm.decisions - 64
+    assert learnt_from * 0.3 - 32 <= algorithm.updates <= (learnt_from + 32) * 0.3
+    assert algorithm.decisions < 20 * 8 * 4  # resets are not decisions
+    assert algorithm.decisions > 20 * 8 * 4 * 0.8
+
+
+def test_a_runner_that_is_killed_is_replaced(build, tiny):
+    algorithm = build(*tiny["ppo"])
+    train(algorithm, 4)
+    (pid,) = algorithm.env_runner_group.foreach_env_runner(lambda runner: os.getpid(), local_env_runner=False)
+    os.kill(pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
+    before = algorithm.frames
+    for _ in range(60):
+        algorithm.train()
+        if algorithm.frames > before:
+            break
+    assert algorithm.frames > before
+    assert algorithm.runner_restarts == 1
+    assert "was replaced after a crash" in algorithm.notes[0]
+
+
+def test_an_env_that_keeps_crashing_ends_the_trial_in_words(build, tiny):
+    words = ("+env.fail_at_step=20", "+algo.fault_tolerance.max_num_env_runner_restarts=1")
+    algorithm = build(*tiny["ppo"], *words, "+algo.fault_tolerance.env_runner_restore_timeout_s=8")
+
+    def until_it_fails():
+        for _ in range(30):
+            algorithm.train()
+
+    with pytest.raises(RuntimeError, match=r"None of the 1 env runners answered"):
+        until_it_fails()
+
+
+def test_runners_learn_of_new_weights(build, tiny):
+    algorithm = build(*tiny["ppo"])
+    train(algorithm, 8)
+    algorithm.request_fragments(1)
+    algorithm.collect_fragments()
+    (state,) = algorithm.env_runner_group.foreach_env_runner(lambda r: r.get_state(), local_env_runner=False)
+    for name, tensor in algorithm.learner.net.actor.state_dict().items():
+        np.testing.assert_array_equal(state["rl_module"][f"actor.{name}"], tensor.numpy())

@@ -1,0 +1,86 @@
+"""The RLModules: what runners get of them, who owns which encoder, and how targets begin."""
+
+import math
+
+import pytest
+import torch
+from ray.rllib.core.columns import Columns
+
+from models.ppo_module import PPOModule
+from models.sac_module import SACModule
+
+MODULES = pytest.mark.parametrize("module_class", [PPOModule, SACModule])
+
+
+def parts_of(module):
+    return {name.partition(".")[0] for name in module.state_dict()}
+
+
+@MODULES
+@pytest.mark.parametrize("shared_encoder", [True, False])
+def test_a_runners_module_is_just_the_actor_and_takes_the_learners_weights(
+    build_module, module_class, shared_encoder, observation
+):
+    learner = build_module(module_class, shared_encoder=shared_encoder)
+    runner = build_module(module_class, shared_encoder=shared_encoder, inference_only=True)
+    assert parts_of(runner) == {"actor"} < parts_of(learner)
+    weights = learner.get_state(inference_only=True)
+    assert set(weights) == set(runner.state_dict())
+    assert not torch.equal(runner.actor.act(observation), learner.actor.act(observation))
+    runner.set_state(weights)
+    assert torch.equal(runner.actor.act(observation), learner.actor.act(observation))
+
+
+@MODULES
+def test_exploration_reports_the_density_of_its_actions_and_inference_is_deterministic(
+    build_module, module_class, observation
+):
+    module = build_module(module_class, inference_only=True)
+    driven = module.forward_exploration({Columns.OBS: observation})
+    actions = driven[Columns.ACTIONS]
+    assert actions.shape == (5, 2)
+    torch.testing.assert_close(driven[Columns.ACTION_LOGP], module.actor(observation).log_prob(actions))
+    assert not torch.equal(actions, module.forward_exploration({Columns.OBS: observation})[Columns.ACTIONS])
+    evaluated = module.forward_inference({Columns.OBS: observation})[Columns.ACTIONS]
+    assert torch.equal(evaluated, module.actor.act(observation))
+
+
+@MODULES
+def test_who_owns_the_critics_encoder(build_module, module_class):
+    shared, apart = build_module(module_class), build_module(module_class, shared_encoder=False)
+    assert shared.critic_encoder is shared.actor.encoder
+    assert "own_critic_encoder" not in parts_of(shared)
+    assert apart.critic_encoder is apart.own_critic_encoder is not apart.actor.encoder
+    own = {id(parameter) for parameter in apart.critic_encoder.parameters()}
+    assert own.isdisjoint(id(parameter) for parameter in apart.actor.parameters())
+    num_encoder = sum(parameter.numel() for parameter in shared.actor.encoder.parameters())
+    count = [sum(parameter.numel() for parameter in module.parameters()) for module in (shared, apart)]
+    assert count[1] - count[0] == num_encoder
+
+
+@pytest.mark.parametrize("shared_encoder", [True, False])
+def test_ppo_values_and_evaluation_agree(build_module, shared_encoder, observation):
+    module = build_module(PPOModule, shared_encoder=shared_encoder, head="BetaHead")
+    actions = torch.rand(5, 2) * 2 - 1
+    log_probs, entropy, values = module.evaluate(observation, actions)
+    torch.testing.assert_close(values, module.values(observation))
+    torch.testing.assert_close(log_probs, module.actor(observation).log_prob(actions))
+    torch.testing.assert_close(entropy, module.actor(observation).entropy())
+    reaches_actor = torch.autograd.grad(values.sum(), list(module.actor.encoder.parameters()), allow_unused=True)
+    assert any(gradient is not None for gradient in reaches_actor) is shared_encoder
+
+
+def test_sac_targets_begin_as_copies_that_are_not_trained(build_module):
+    module = build_module(SACModule)
+    critic, target = module.critic.state_dict(), module.target_critic.state_dict()
+    assert critic.keys() == target.keys()
+    assert all(torch.equal(critic[name], target[name]) for name in critic)
+    assert all(critic[name].data_ptr() != target[name].data_ptr() for name in critic)
+    assert not any(parameter.requires_grad for parameter in module.target_critic.parameters())
+    assert all(parameter.requires_grad for parameter in module.critic.parameters())
+
+
+def test_sac_begins_at_its_temperature(build_module):
+    module = build_module(SACModule)
+    assert module.log_alpha.item() == pytest.approx(math.log(0.1))
+    assert module.log_alpha.requires_grad

@@ -1,0 +1,191 @@
+"""A policy on disk: it drives as it did before, and what is damaged or foreign is refused without running it."""
+
+import json
+import os
+import pickle
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from envs.errors import ConfigError
+from experiments.policy import DESCRIPTION, WEIGHTS, DrivingPolicy, PolicyDescription, save_policy
+from experiments.spaces import module_space, space_from_json, space_to_json
+
+STACK = 3
+
+
+@pytest.fixture
+def description(single_space, action_space, tiny_encoder):
+    return PolicyDescription(
+        env={"_target_": "envs.dummy.DummyEnv", "frame_stack": STACK},
+        observation_space=single_space,
+        action_space=action_space,
+        encoder=tiny_encoder,
+        head={"_target_": "models.heads.BetaHead", "hidden": [8]},
+        training={"seed": 3, "commit": "b73ba59"},
+    )
+
+
+@pytest.fixture
+def actor(description):
+    torch.manual_seed(0)
+    actor = description.build_actor()
+    with torch.no_grad():  # far from the middle, so that actions differ
+        actor.head.layers[-1].weight.mul_(300)
+    return actor
+
+
+@pytest.fixture
+def folder(tmp_path, actor, description):
+    save_policy(tmp_path, actor.state_dict(), description)
+    return tmp_path
+
+
+@pytest.fixture
+def drive():
+    """A stream of three envs' observations, whose second env begins an episode at step 2."""
+    random = np.random.default_rng(0)
+    steps = [
+        {"image": random.integers(0, 256, (3, 12, 12, 1), np.uint8), "vector": random.normal(size=(3, 3))}
+        for _ in range(5)
+    ]
+    is_first = np.zeros((5, 3), bool)
+    is_first[0], is_first[2, 1] = True, True
+    return list(zip(steps, is_first, strict=True))
+
+
+def actions_of(policy, drive):
+    policy.start(3)
+    return np.array([policy.act(observation, is_first) for observation, is_first in drive])
+
+
+def test_a_loaded_policy_drives_as_before(folder, actor, description, drive):
+    loaded = DrivingPolicy.load(folder)
+    assert loaded.description == description
+    actions = actions_of(loaded, drive)
+    assert actions.dtype == np.float32
+    np.testing.assert_array_equal(actions, actions_of(DrivingPolicy(actor, description), drive))
+    assert np.ptp(actions, axis=(0, 1)).min() > 0.05  # they depend on what is seen
+
+
+def test_it_sees_stacks_and_acts_in_the_envs_box(folder, actor, drive):
+    """By hand for env 1: its episode begins at step 2, so at step 3 the oldest frame of its stack is repeated."""
+    policy = DrivingPolicy.load(folder)
+    frames = [observation["image"][1] for observation, _ in drive]
+    stack = np.concatenate([frames[2], frames[2], frames[3]], axis=-1)[None]
+    vector = drive[3][0]["vector"][1:2].astype(np.float32)
+    steer, throttle = actor.act({"image": torch.from_numpy(stack), "vector": torch.from_numpy(vector)})[0]
+    actions = actions_of(policy, drive[:4])[3, 1]
+    np.testing.assert_allclose(actions, [steer, (throttle + 1) / 2], rtol=1e-5, atol=1e-6)  # throttle is in [0, 1]
+    observation, _ = drive[3]
+    assert policy.view().shape == (12, 12, STACK)
+    np.testing.assert_array_equal(policy.view()[..., -1:], observation["image"][0])
+
+
+def change(folder, **parts):
+    """Rewrite the description; None drops a key."""
+    data = json.loads((folder / DESCRIPTION).read_text()) | parts
+    (folder / DESCRIPTION).write_text(json.dumps({key: part for key, part in data.items() if part is not None}))
+
+
+def change_weights(folder, edit):
+    weights = load_file(folder / WEIGHTS)
+    edit(weights)
+    save_file(weights, folder / WEIGHTS)
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+SCALAR = {"box": {"shape": [], "dtype": "float32", "low": -1.0, "high": 1.0}}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / WEIGHTS).unlink(),
+        lambda folder: (folder / DESCRIPTION).unlink(),
+        lambda folder: cut(folder / WEIGHTS),
+        lambda folder: (folder / WEIGHTS).write_bytes(b""),
+        lambda folder: cut(folder / DESCRIPTION),
+        lambda folder: (folder / DESCRIPTION).write_bytes(b"\xff\x00"),
+        lambda folder: (folder / DESCRIPTION).write_text("[]"),
+        lambda folder: change(folder, format=2),
+        lambda folder: change(folder, head=None),
+        lambda folder: change(folder, env={}),
+        lambda folder: change(folder, encoder={"_target_": "models.nowhere.Encoder"}),
+        lambda folder: change(folder, observation_space={"discrete": 3}),
+        pytest.param(
+            lambda folder: change(folder, action_space=SCALAR),
+            marks=pytest.mark.xfail(strict=True, raises=IndexError, reason="load does not catch IndexError"),
+        ),
+        lambda folder: change_weights(folder, lambda weights: weights.popitem()),
+        lambda folder: change_weights(folder, lambda weights: weights.update(more=torch.zeros(1))),
+        lambda folder: change_weights(folder, lambda weights: weights.update({min(weights): torch.zeros(1)})),
+        lambda folder: torch.save(load_file(folder / WEIGHTS), folder / WEIGHTS),
+    ],
+)
+def test_damaged_policies_are_refused_in_words(folder, damage):
+    damage(folder)
+    with pytest.raises(ConfigError, match=rf"(?s){folder.name} holds no usable policy .*: .*Choose a checkpoint folder"):
+        DrivingPolicy.load(folder)
+
+
+class Bomb:
+    """Makes a folder as soon as it is unpickled."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.place),)
+
+
+@pytest.mark.parametrize("dump", [lambda bomb: pickle.dumps(bomb), lambda bomb: pickle.dumps(bomb, 0)])
+@pytest.mark.parametrize("name", [WEIGHTS, DESCRIPTION])
+def test_nothing_is_unpickled(folder, name, dump):
+    (folder / name).write_bytes(dump(Bomb(folder / "exploded")))
+    with pytest.raises(ConfigError, match="holds no usable policy"):
+        DrivingPolicy.load(folder)
+    assert not (folder / "exploded").exists()
+
+
+@pytest.mark.xfail(strict=True, reason="models.encoder.build calls whatever _target_ names, not only networks")
+def test_a_description_cannot_run_code(folder):
+    """`torch.hub.load` runs the `hubconf.py` of a folder, or of any repository of the internet."""
+    (folder / "hubconf.py").write_text("import os\n\nos.mkdir(os.path.join(os.path.dirname(__file__), 'exploded'))\n")
+    change(folder, encoder={"_target_": "torch.hub.load", "repo_or_dir": str(folder), "model": "x", "source": "local"})
+    with pytest.raises(ConfigError):
+        DrivingPolicy.load(folder)
+    assert not (folder / "exploded").exists()
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        gym.spaces.Box(0, 255, (4, 5, 3), np.uint8),
+        gym.spaces.Box(np.array([-1, 0, -np.inf], np.float32), np.array([1, 0.1, np.inf], np.float32)),
+        gym.spaces.Box(-1, 1, (2,), np.float64),
+        gym.spaces.Dict(
+            {"b": gym.spaces.Box(-1, 1, (2,)), "a": gym.spaces.Dict({"c": gym.spaces.Box(0, 9, (1,), int)})}
+        ),
+    ],
+)
+def test_spaces_survive_json(space):
+    assert space_from_json(json.loads(json.dumps(space_to_json(space)))) == space
+
+
+def test_other_spaces_are_refused_in_words():
+    with pytest.raises(TypeError, match=r"Expected a Box or a Dict of boxes, got Discrete\(3\)"):
+        space_to_json(gym.spaces.Dict({"gear": gym.spaces.Discrete(3)}))
+
+
+def test_a_policy_sees_stacked_images_and_single_vectors(single_space):
+    space = module_space(single_space, 4)
+    assert (space["image"].shape, space["vector"].shape) == ((12, 12, 4), (3,))
+    assert list(module_space(gym.spaces.Box(0, 255, (4, 5, 3), np.uint8), 2).spaces) == ["image"]
+    assert module_space(gym.spaces.Box(0, 1, (7,), np.float32), 2)["vector"].shape == (7,)
