@@ -128,13 +128,13 @@ def test_the_latest_being_damaged_lists_the_others(folder, save, damage, named):
 def test_when_all_are_damaged_the_run_cannot_go_on(folder, save):
     for frames in (1, 2):
         (save(frames) / "state.pt").write_bytes(b"")
-    with pytest.raises(ConfigError, match="All 2 checkpoints in .* are damaged"):
+    with pytest.raises(ConfigError, match=r"All 2 checkpoints in .* are damaged"):
         newest_whole_checkpoint(folder)
 
 
 def test_before_the_first_there_is_none(folder):
     assert newest_whole_checkpoint(folder) is None
-    with pytest.raises(ConfigError, match="No checkpoint in .*before its first was written"):
+    with pytest.raises(ConfigError, match=r"No checkpoint in .*before its first was written"):
         latest_checkpoint(folder)
 
 

@@ -1,5 +1,7 @@
 """Algorithms' sections of the config: every wrong key, value, section and class is refused in words."""
 
+from copy import deepcopy
+
 import pytest
 
 from envs.errors import ConfigError
@@ -17,12 +19,17 @@ ALGORITHMS = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(scope="module")
+def composed(compose):
+    return {algo: compose("env=dummy", f"algo={algo}") for algo in ("ppo", "sac")}
+
+
 @pytest.fixture
-def changed(compose):
-    """Return a function that composes a run and changes keys of `algo.training`; `...` drops one."""
+def changed(composed):
+    """Return a function that changes keys of `algo.training` in a composed run; `...` drops one."""
 
     def change(algo, **keys):
-        config = compose("env=dummy", f"algo={algo}")
+        config = deepcopy(composed[algo])
         training = config["algo"]["training"] | keys
         config["algo"]["training"] = {key: value for key, value in training.items() if value is not ...}
         return config

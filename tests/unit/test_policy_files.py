@@ -131,7 +131,9 @@ SCALAR = {"box": {"shape": [], "dtype": "float32", "low": -1.0, "high": 1.0}}
 )
 def test_damaged_policies_are_refused_in_words(folder, damage):
     damage(folder)
-    with pytest.raises(ConfigError, match=rf"(?s){folder.name} holds no usable policy .*: .*Choose a checkpoint folder"):
+    with pytest.raises(
+        ConfigError, match=rf"(?s){folder.name} holds no usable policy .*: .*Choose a checkpoint folder"
+    ):
         DrivingPolicy.load(folder)
 
 

@@ -1,5 +1,8 @@
 """Going on with a run: its saved config wins, some keys may change, and every other difference is refused and shown."""
 
+import functools
+from copy import deepcopy
+
 import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -23,14 +26,20 @@ def command_line(root):
     return composed
 
 
+@pytest.fixture(scope="module")
+def started(compose):
+    """Compose each run once."""
+    return functools.cache(compose)
+
+
 @pytest.fixture
-def resume(tmp_path, compose, command_line):
+def resume(tmp_path, started, command_line):
     """Start a run with some words, and return a function that goes on with it with others."""
 
     def begin(*started_with):
         run = tmp_path / "default" / "run"
         (run / "trials").mkdir(parents=True)
-        saved = compose(f"paths.outputs={tmp_path}", *started_with)
+        saved = deepcopy(started(*started_with))
         del saved["resume"]
         write_config(run, saved)
 
@@ -104,7 +113,8 @@ def test_all_that_is_refused_is_shown_at_once(resume):
 
 
 @pytest.mark.parametrize(
-    "word", ["env=dummy", "algo=ppo", "model=cnn", "seed=5", "algo.training.lr=0.001", "stop.frames=100", "name=default"]
+    "word",
+    ["env=dummy", "algo=ppo", "model=cnn", "seed=5", "algo.training.lr=0.001", "stop.frames=100", "name=default"],
 )
 def test_saying_again_what_is_saved_is_no_difference(resume, word):
     saved, config = resume("env=dummy", "algo=ppo", "seed=5", "algo.training.lr=1e-3", "stop.frames=100")(word)
