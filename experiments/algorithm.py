@@ -62,6 +62,8 @@ def build_config(config: dict[str, Any], plan: Plan) -> RacingConfig:
     for name, arguments in section.items():
         if name != "_target_":
             _call_builder(rllib, name, arguments)
+    if rllib.options is None:
+        raise ConfigError(f"algo.training is missing; it has {', '.join(rllib.options_class.model_fields)}.")
     return rllib
 
 

@@ -32,22 +32,34 @@ def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], k
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"frames_{frames:012d}"
     fresh = folder / f".{final.name}.{os.getpid()}"
-    shutil.rmtree(fresh, ignore_errors=True)
+    if final.exists() and find_damage(final) is None:  # saved already: not a step was taken since
+        point(folder / LATEST, final)
+        return final
+    for abandoned in folder.glob(".frames_*"):  # by a crash while they were written
+        shutil.rmtree(abandoned, ignore_errors=True)
     fresh.mkdir()
     write(fresh)
     manifest = {path.name: _digest(path) for path in sorted(fresh.iterdir())}
-    (fresh / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+    (fresh / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for path in fresh.iterdir():
         _flush(path)
-    if final.exists():  # the same frames again, after a resume that took no step
+    if final.exists():  # it is damaged, or the lines above had returned
         shutil.rmtree(final)
     os.replace(fresh, final)
     if os.name == "posix":
         _flush(folder)
     point(folder / LATEST, final)
+    _prune(folder, final, keep)
+    return final
+
+
+def _prune(folder: Path, newest: Path, keep: int) -> None:
+    """Remove all but the `keep` newest, and those of a future that was given up: damaged ones, past a resume."""
+    for checkpoint in list_checkpoints(folder):
+        if checkpoint.name > newest.name:
+            shutil.rmtree(checkpoint, ignore_errors=True)
     for old in list_checkpoints(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
-    return final
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -83,7 +95,7 @@ def latest_checkpoint(folder: Path) -> Path:
         ConfigError: There is none, or it is damaged.
     """
     link = folder / LATEST
-    if not link.exists():
+    if not link.exists() and not link.is_symlink():
         raise ConfigError(f"No checkpoint in {folder}: the run stopped before its first was written.")
     checkpoint = follow(link)
     damage = find_damage(checkpoint)
@@ -96,7 +108,7 @@ def latest_checkpoint(folder: Path) -> Path:
 def find_damage(checkpoint: Path) -> str | None:
     """Say what is wrong with a checkpoint's files, or return None if they are as they were written."""
     try:
-        manifest = json.loads((checkpoint / _MANIFEST).read_text())
+        manifest = json.loads((checkpoint / _MANIFEST).read_text(encoding="utf-8"))
         for name, digest in manifest.items():
             if _digest(checkpoint / name) != digest:
                 return f"{name} is not as it was written"

@@ -62,10 +62,11 @@ def _check_outputs(folder: Path) -> None:
 
 def _try_tracking(section: dict[str, Any]) -> None:
     """Build the tracker, which connects to nothing yet."""
+    from experiments.tracking import Tracker
     from models.encoder import build
 
     try:
-        build(section)
+        build(section, Tracker)
     except ValueError as error:
         raise ConfigError(f"tracking: {error}") from error
 

@@ -5,6 +5,7 @@ import math
 import os
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 from envs.app import ROOT
 from envs.errors import ConfigError
@@ -75,6 +76,8 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
             f"ray.learner_threads={threads}: this machine has {cores} cores. Choose 1 to {cores}, or null."
         )
     num_gpus = settings["num_gpus"]
+    if num_gpus < 0:
+        raise ConfigError(f"ray.num_gpus={num_gpus:g}: expected 0 or more.")
     if num_gpus:
         import torch
 
@@ -96,12 +99,15 @@ def start_ray(plan: Plan) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its warning is about GPUs that are not there
     os.chdir(ROOT)  # workers import what lies in the folder they were started from
     import ray
+    from ray._private import services
 
-    ray.init(
-        num_cpus=plan.num_cpus,
-        num_gpus=math.ceil(plan.num_gpus) or None,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.WARNING,
-        _node_ip_address="127.0.0.1",
-    )
+    # Ray turns 127.0.0.1 into the machine's outer address and then listens on all of them. One machine needs neither.
+    with mock.patch.object(services, "resolve_ip_for_localhost", lambda host: host):
+        ray.init(
+            num_cpus=plan.num_cpus,
+            num_gpus=math.ceil(plan.num_gpus) or None,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            _node_ip_address="127.0.0.1",
+        )

@@ -13,7 +13,7 @@ from experiments.runner import RacingEnvRunner
 class ActorCriticOptions(BaseModel):
     """The keys of `algo.training` that every actor-critic algorithm has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     lr: float = Field(gt=0)
     gamma: float = Field(gt=0, le=1)  # discount per decision

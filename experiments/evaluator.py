@@ -1,5 +1,6 @@
 """The process that drives the current policy on unseen tracks while training goes on."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from experiments import metrics
 from experiments.drive import drive
 from experiments.policy import DrivingPolicy, PolicyDescription
+
+logger = logging.getLogger(__name__)
 
 
 class Evaluator:
@@ -46,16 +49,20 @@ class BackgroundEvaluation:
         self._evaluator: Any = ray.remote(num_cpus=0, max_restarts=-1)(Evaluator).remote(description)
         self._pending: ray.ObjectRef | None = None
         self._next_s = every_s
+        self.notes: list[str] = []  # what the user should hear of, until the trial reports it
 
     def poll(self, elapsed_s: float, weights: dict[str, torch.Tensor]) -> dict[str, float]:
         """Return the metrics of an evaluation that has finished, if one has, and start one that is due.
 
-        An evaluation that fails (its env crashed, say) is raised here: what cannot be evaluated must not train on
-        unnoticed.
+        One that fails (its env crashed, say) does not end training: `notes` says so.
         """
         result: dict[str, float] = {}
         if self._pending is not None and ray.wait([self._pending], timeout=0)[0]:
-            result = ray.get(self._pending)
+            try:
+                result = ray.get(self._pending)
+            except ray.exceptions.RayError as error:
+                logger.exception("An evaluation failed.")
+                self.notes.append(f"An evaluation failed; training goes on. {str(error).strip().splitlines()[-1]}")
             self._pending = None
         if self._pending is None and elapsed_s >= self._next_s:
             self._next_s = elapsed_s + self._every_s

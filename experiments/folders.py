@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from envs.errors import ConfigError
+
 CONFIG = "config.yaml"
 LOG = "run.log"
 TRIALS = "trials"
@@ -33,15 +37,33 @@ def point(link: Path, target: Path) -> None:
     try:
         fresh.symlink_to(relative, target_is_directory=target.is_dir())
     except OSError:
-        fresh.write_text(relative)
+        fresh.write_text(relative, encoding="utf-8")
     os.replace(fresh, link)
 
 
 def follow(link: Path) -> Path:
     """Return what `link`, made by `point`, names; it may be gone."""
     if not link.is_symlink() and link.is_file():
-        return (link.parent / link.read_text()).resolve()
+        return (link.parent / link.read_text(encoding="utf-8")).resolve()
     return link.resolve()
+
+
+def claim(folder: Path, timeout_s: float) -> FileLock:
+    """Keep others from training in this folder for as long as the returned lock lives.
+
+    The system gives it back when the process ends, however it ends.
+
+    Raises:
+        ConfigError: Somebody else still trains there after `timeout_s`.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout as error:
+        raise ConfigError(
+            f"{folder} is in use: another process trains there. Wait for it, stop it (ctrl-C), or start a new run."
+        ) from error
+    return lock
 
 
 def write_durably(path: Path, text: str) -> None:

@@ -1,6 +1,8 @@
 """Where the processes of a run log: one file in its folder, without what users can do nothing about."""
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _FORMAT = "%(asctime)s %(processName)s[%(process)d] %(levelname)s %(name)s: %(message)s"
@@ -13,6 +15,34 @@ _CHATTER = (
     "ray.tune.utils.util",  # would like gputil
     "ray.tune.analysis.experiment_analysis",  # misses the loggers that `Recorder` replaces
 )
+
+
+class _Notes(logging.Handler):
+    """Hands warnings to whoever owns the console's last line."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+@contextmanager
+def console_through(say: Callable[[str], None]) -> Iterator[None]:
+    """Let warnings reach the console through `say` while a live line stands there."""
+    root = logging.getLogger()
+    direct = [handler for handler in root.handlers if type(handler) is logging.StreamHandler]
+    notes = _Notes(say)
+    root.addHandler(notes)
+    for handler in direct:
+        root.removeHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(notes)
+        for handler in direct:
+            root.addHandler(handler)
 
 
 def silence_chatter() -> None:

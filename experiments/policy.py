@@ -87,7 +87,7 @@ class PolicyDescription:
 def save_policy(folder: Path, weights: dict[str, torch.Tensor], description: PolicyDescription) -> None:
     """Write a policy's two files into `folder`."""
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, folder / WEIGHTS)
-    (folder / DESCRIPTION).write_text(description.to_json())
+    (folder / DESCRIPTION).write_text(description.to_json(), encoding="utf-8")
 
 
 class DrivingPolicy:
@@ -106,10 +106,10 @@ class DrivingPolicy:
             ConfigError: A file is missing or does not hold what it should.
         """
         try:
-            description = PolicyDescription.from_json((folder / DESCRIPTION).read_text())
+            description = PolicyDescription.from_json((folder / DESCRIPTION).read_text(encoding="utf-8"))
             actor = description.build_actor()
             actor.load_state_dict(load_file(folder / WEIGHTS))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
             raise ConfigError(
                 f"{folder} holds no usable policy ({WEIGHTS} and {DESCRIPTION}): {error}. "
                 "Choose a checkpoint folder of a run, or run=latest."

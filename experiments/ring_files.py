@@ -13,6 +13,14 @@ import numpy.typing as npt
 from envs.errors import ConfigError
 
 META_FILE = "meta.json"
+
+
+def stored_num_streams(directory: Path) -> int | None:
+    """Return the number of streams of the ring that lies in a folder, or None where there is none."""
+    meta = directory / META_FILE
+    return int(json.loads(meta.read_text())["layout"]["num_streams"]) if meta.exists() else None
+
+
 FORMAT = 1
 
 

@@ -56,7 +56,7 @@ def find_policy_folder(word: str, outputs: Path) -> tuple[Path, Path]:
     Raises:
         ConfigError: There is no such run, no checkpoint in it, or several trials to choose from; or it is damaged.
     """
-    folder = Path(word).absolute()
+    folder = Path(word).resolve()
     if (folder / DESCRIPTION).is_file():
         damage = find_damage(folder)
         if damage is not None:
@@ -81,8 +81,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / folders.CONFIG
     try:
-        config = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     if not isinstance(config, dict):
         raise ConfigError(f"{path} holds no config.")

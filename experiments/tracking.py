@@ -42,8 +42,8 @@ class RunHandle:
     is_settled: bool = False
 
 
-class NoTracker:
-    """Keeps nothing (`tracking=none`): the same methods as `MlflowTracker`, each without effect."""
+class Tracker:
+    """What every tracker offers; here, each method is without effect."""
 
     def start_run(
         self,
@@ -78,7 +78,11 @@ class NoTracker:
         """Do nothing."""
 
 
-class MlflowTracker:
+class NoTracker(Tracker):
+    """Keeps nothing (`tracking=none`)."""
+
+
+class MlflowTracker(Tracker):
     """Write runs to MLflow, one request after another, in a background thread.
 
     No method raises when the store fails: requests wait in order and are repeated with back-off until it works again.
@@ -255,9 +259,6 @@ class MlflowTracker:
             raise FileNotFoundError(f"{path} does not exist (any more)")
         copy = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
         copy(run.run_id, str(path), folder)
-
-
-Tracker = MlflowTracker | NoTracker
 
 
 def flatten(params: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 STATE = "state.pt"
 _REPORT_EVERY_S = 3.0
+_CLAIM_S = 60.0
 
 
 class Trial(ray.tune.Trainable):
@@ -51,6 +52,8 @@ class Trial(ray.tune.Trainable):
         self._config = config
         self._folder = trial_folder(config, self.trial_id)
         self._folder.mkdir(parents=True, exist_ok=True)
+        # The process of a driver that was killed may take some seconds to follow it.
+        self._claim = folders.claim(self._folder, _CLAIM_S)
         write_config(self._folder, config)
         self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
         plan: Plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
@@ -89,13 +92,15 @@ class Trial(ray.tune.Trainable):
         ends = self._stop_request.exists() or self._is_finished
         if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
             self._save()
-        notes, self.algorithm.notes = self.algorithm.notes, []
+        notes = [*self.algorithm.notes, *self._evaluation.notes]
+        self.algorithm.notes, self._evaluation.notes = [], []
         return report | {"done": ends, "resumed_at_frames": self._resumed_at_frames, "notes": notes}
 
     def cleanup(self) -> None:
         """End the algorithm's processes."""
         self._evaluation.close()
         self.algorithm.stop()
+        self._claim.release()
 
     @property
     def _elapsed_s(self) -> float:

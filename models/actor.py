@@ -9,6 +9,7 @@ from torch import nn
 
 from models.distributions import ActionDistribution
 from models.encoder import Encoder, Observation, build
+from models.heads import ActionHead
 
 
 class Actor(nn.Module):
@@ -30,8 +31,8 @@ class Actor(nn.Module):
         head: Mapping[str, Any],
     ) -> None:
         super().__init__()
-        self.encoder: Encoder = build(encoder, observation_space=observation_space)
-        self.head = build(head, feature_dim=self.encoder.feature_dim, action_dim=action_space.shape[0])
+        self.encoder: Encoder = build(encoder, Encoder, observation_space=observation_space)
+        self.head = build(head, ActionHead, feature_dim=self.encoder.feature_dim, action_dim=action_space.shape[0])
 
     def forward(self, observation: Observation) -> ActionDistribution:
         """Return the distribution over actions for a batch of observations."""

@@ -36,7 +36,7 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         if self.inference_only:
             return
         if not self.shared_encoder:
-            self.own_critic_encoder = build(config["encoder"], observation_space=self.observation_space)
+            self.own_critic_encoder = build(config["encoder"], Encoder, observation_space=self.observation_space)
         self.setup_critic()
 
     def setup_critic(self) -> None:

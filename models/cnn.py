@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.encoder import Encoder, Observation, split_space
-from models.layers import orthogonal
+from models.layers import check_sizes, orthogonal
 
 
 class CNNEncoder(Encoder):
@@ -25,8 +25,8 @@ class CNNEncoder(Encoder):
         vector_features: Width of the vectors' features, where there are vectors.
 
     Raises:
-        ValueError: There is no image or more than one, it is too small for the convolutions, or the lists differ in
-            length.
+        ValueError: A size is below 1, the lists differ in length, there is no image or more than one, or it is too
+            small for the convolutions.
 
     Source: convolutions of Mnih et al., "Human-level control …" (Nature 2015); the LayerNorm-tanh latent of
     Yarats et al., SAC-AE (2019) and DrQ-v2 (2021).
@@ -47,6 +47,8 @@ class CNNEncoder(Encoder):
         if len(images) != 1:
             found = ", ".join([*images, *vectors])
             raise ValueError(f"CNNEncoder expects exactly one image in the observation, got {found}.")
+        check_sizes(channels=channels, kernels=kernels, strides=strides)
+        check_sizes(image_features=image_features, vector_features=vector_features)
         if not len(channels) == len(kernels) == len(strides):
             raise ValueError(
                 f"channels, kernels and strides must be of one length, got {len(channels)}, {len(kernels)}, "

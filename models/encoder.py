@@ -29,11 +29,18 @@ class Encoder(nn.Module):
         raise NotImplementedError
 
 
-def build(target: Mapping[str, Any], **built: Any) -> Any:
+def build(target: Mapping[str, Any], base: type, **built: Any) -> Any:
     """Instantiate the class that `target["_target_"]` names with the rest of `target` and the objects in `built`.
 
+    Args:
+        target: `_target_` and keyword arguments.
+        base: What the class must descend from. Descriptions of policies come from files that a stranger may have
+            written: nothing else that can be imported may be called.
+        **built: Arguments that are made at run time.
+
     Raises:
-        ValueError: The name does not import, or a key is unknown or missing; the message lists what there is.
+        ValueError: The name does not import or is not such a class, or a key is unknown or missing; the message
+            lists what there is.
     """
     arguments = dict(target)
     name = arguments.pop("_target_")
@@ -41,6 +48,8 @@ def build(target: Mapping[str, Any], **built: Any) -> Any:
         cls = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"_target_: {name} does not import ({error}).") from error
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        raise ValueError(f"_target_: {name} is not a {base.__name__}.")
     accepted = [p for p in inspect.signature(cls).parameters if p not in built]
     unknown = sorted(set(arguments) - set(accepted))
     if unknown:

@@ -6,10 +6,21 @@ import torch
 from torch import nn
 
 from models.distributions import ActionDistribution, BetaActions, SquashedGaussianActions
-from models.layers import EnsembleLinear, mlp
+from models.layers import EnsembleLinear, check_sizes, mlp
 
 
-class BetaHead(nn.Module):
+class ActionHead(nn.Module):
+    """Features `(B, D)` to a distribution over `A` bounded actions.
+
+    A subclass takes `feature_dim` and `action_dim` beside its sizes.
+    """
+
+    def forward(self, features: torch.Tensor) -> ActionDistribution:
+        """Return the distribution."""
+        raise NotImplementedError
+
+
+class BetaHead(ActionHead):
     """Features `(B, D)` to a Beta distribution over `A` bounded actions."""
 
     def __init__(self, *, feature_dim: int, action_dim: int, hidden: Sequence[int]) -> None:
@@ -21,7 +32,7 @@ class BetaHead(nn.Module):
         return BetaActions(self.layers(features))
 
 
-class SquashedGaussianHead(nn.Module):
+class SquashedGaussianHead(ActionHead):
     """Features `(B, D)` to a tanh-squashed Gaussian whose deviation depends on the state.
 
     `log_std_range` bounds the log deviation smoothly, through tanh.
@@ -63,6 +74,7 @@ class QHeads(nn.Module):
 
     def __init__(self, *, feature_dim: int, action_dim: int, hidden: Sequence[int], num_members: int = 2) -> None:
         super().__init__()
+        check_sizes(hidden=hidden, num_members=num_members)
         self._num_members = num_members
         layers: list[nn.Module] = []
         in_dim = feature_dim + action_dim

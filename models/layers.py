@@ -16,12 +16,20 @@ def orthogonal(layer: nn.Linear | nn.Conv2d, gain: float = 2.0**0.5) -> nn.Linea
 
 def mlp(in_dim: int, hidden: Sequence[int], out_dim: int, out_gain: float = 1.0) -> nn.Sequential:
     """Build a multi-layer perceptron with ReLU between its layers and a linear output of `out_gain`."""
+    check_sizes(hidden=hidden)
     layers: list[nn.Module] = []
     for width in hidden:
         layers += [orthogonal(nn.Linear(in_dim, width)), nn.ReLU()]
         in_dim = width
     layers.append(orthogonal(nn.Linear(in_dim, out_dim), out_gain))
     return nn.Sequential(*layers)
+
+
+def check_sizes(**sizes: Sequence[int] | int) -> None:
+    """Raise a ValueError that names the first size below 1."""
+    for name, size in sizes.items():
+        if any(value < 1 for value in (size if isinstance(size, Sequence) else [size])):
+            raise ValueError(f"{name}={size}: sizes must be at least 1.")
 
 
 class EnsembleLinear(nn.Module):

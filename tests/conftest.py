@@ -28,7 +28,7 @@ def compose():
             config = hydra.compose("config", overrides=list(words), return_hydra_config=True)
         chosen = config.hydra.runtime.choices
         plain = to_plain(hydra_free(config))
-        return plain | {"choices": {group: chosen[group] for group in ("env", "model", "algo")}}
+        return plain | {"choices": {group: chosen[group] for group in ("env", "model", "algo", "experiment", "debug")}}
 
     return composed
 

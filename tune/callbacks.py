@@ -47,7 +47,8 @@ class Recorder(ray.tune.Callback):
             return
         self._csv[folder.name] = ProgressCsv(folder / folders.PROGRESS)
         config = trial.config
-        tags = {**config["choices"], "seed": str(config["seed"]), "commit": config["commit"], "host": config["host"]}
+        chosen = {group: word for group, word in config["choices"].items() if word is not None}
+        tags = {**chosen, "seed": str(config["seed"]), "commit": config["commit"], "host": config["host"]}
         self.children[folder.name] = self._tracker.start_run(
             name=f"{Path(config['run_folder']).name}/{folder.name}",
             tags={**tags, "folder": str(folder)},

@@ -10,7 +10,7 @@ from experiments.runs import find_run_folder, read_config
 from experiments.schema import to_plain
 
 # What may change between the segments of one run: it decides when a run ends and on what it runs, not what it learns.
-CHANGEABLE = ("stop", "ray", "checkpoint", "paths")
+CHANGEABLE = ("stop", "ray", "checkpoint")
 
 
 def resumed_config(word: str, outputs: Path, overrides: list[str], composed: DictConfig) -> tuple[Path, dict[str, Any]]:
@@ -27,11 +27,13 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
     """
     folder = find_run_folder(word, outputs)
     saved = read_config(folder)
+    if "choices" not in saved:
+        raise ConfigError(f"{folder} does not say which env, model and algo it chose; it was not started by run.py.")
     asked = to_plain(composed)
     refused = []
     for override in overrides:
         key, _, _ = override.lstrip("+~").partition("=")
-        if key == "resume":
+        if key == "resume" or key.partition(".")[0] == "paths":
             continue
         if key in saved["choices"]:
             before, now = saved["choices"][key], override.partition("=")[2]
@@ -39,7 +41,7 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
             before, now = _value(saved, key), _value(asked, key)
         if before == now:
             continue
-        if key.partition(".")[0] in CHANGEABLE and "." in key:
+        if key.partition(".")[0] in CHANGEABLE:
             _assign(saved, key, now)
         else:
             refused.append(f"{key}: saved {before}, asked {now}")
@@ -49,7 +51,19 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
             f"{folder} goes on as it was begun; only {may} may be changed. Refused: {'; '.join(refused)}. "
             "Start a new run for these."
         )
-    return folder, saved
+    return folder, _moved(saved, asked["paths"]["outputs"])
+
+
+def _moved(saved: dict[str, Any], outputs: str) -> dict[str, Any]:
+    """Return the config with what it keeps below its outputs where these are now."""
+    before = saved["paths"]["outputs"]
+    for section in ("paths", "tracking"):
+        moved = {
+            key: value.replace(before, outputs) if isinstance(value, str) else value
+            for key, value in saved[section].items()
+        }
+        saved[section] = moved
+    return saved
 
 
 def _value(config: dict[str, Any], key: str) -> Any:

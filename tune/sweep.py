@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import platform
+import socket
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,7 @@ from experiments.checks import check_run
 from experiments.cluster import Plan, available_cores, start_ray
 from experiments.commit import current_commit
 from experiments.evaluate import describe_results, evaluate
-from experiments.logs import log_to
+from experiments.logs import console_through, log_to
 from experiments.progress import LiveLine
 from experiments.runs import create_run_folder, find_trial_folders, write_config
 from experiments.schema import to_plain
@@ -32,6 +33,9 @@ from tune.resume import resumed_config
 logger = logging.getLogger(__name__)
 
 _TRACKING_FLUSH_S = 20.0
+_MLFLOW_PORT = 5001
+# The groups whose chosen words tell runs apart.
+_CHOICES = ("env", "model", "algo", "experiment", "debug")
 
 
 def run(config: DictConfig) -> int:
@@ -46,11 +50,13 @@ def run(config: DictConfig) -> int:
         run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
         plan = check_run(plain)
         folders.point(outputs / folders.LATEST, run_folder)
+    claim = folders.claim(run_folder, timeout_s=2.0)
     (run_folder / folders.TRIALS).mkdir(exist_ok=True)
     write_config(run_folder, plain)
     log_to(run_folder / folders.LOG)
     print(_header(plain, plan, run_folder), flush=True)
-    return Sweep(plain, plan, run_folder, started_at).run()
+    with claim:
+        return Sweep(plain, plan, run_folder, started_at).run()
 
 
 def new_config(config: DictConfig) -> dict[str, Any]:
@@ -58,7 +64,7 @@ def new_config(config: DictConfig) -> dict[str, Any]:
     plain = to_plain(config)
     del plain["resume"]
     chosen = HydraConfig.get().runtime.choices
-    plain["choices"] = {group: chosen[group] for group in ("env", "model", "algo")}
+    plain["choices"] = {group: chosen[group] for group in _CHOICES}
     return plain
 
 
@@ -72,8 +78,8 @@ class Sweep:
 
     def run(self) -> int:
         """Train, evaluate and report."""
-        tracker: Tracker = build(self._config["tracking"])
-        with closing(tracker):
+        tracker: Tracker = build(self._config["tracking"], Tracker)
+        with closing(tracker), console_through(self._line.note):
             known = self._known_runs()
             parent = tracker.start_run(
                 name=self._folder.name,
@@ -176,7 +182,8 @@ class Sweep:
                     folders.point(self._folder / name, trials[0] / name)
 
     def _tags(self) -> dict[str, str]:
-        return {**self._config["choices"], "seed": str(self._config["seed"]), **self._made_with()}
+        chosen = {group: word for group, word in self._config["choices"].items() if word is not None}
+        return {**chosen, "seed": str(self._config["seed"]), **self._made_with()}
 
     def _made_with(self) -> dict[str, str]:
         return {"commit": current_commit(), "host": platform.node()}
@@ -192,13 +199,22 @@ class Sweep:
             lines.append("Go on:      python run.py resume=latest")
         if code == OK:
             lines.append("Train on:   python run.py resume=latest stop.wall_s=3600")
-        lines.append(f"Compare:    mlflow ui --backend-store-uri {uri} --port 5001")
+        lines.append(f"Compare:    mlflow ui --backend-store-uri {uri} --port {_free_port(_MLFLOW_PORT)}")
         return "\n".join(lines)
+
+
+def _free_port(first: int) -> int:
+    """Return the first port from `first` on that nobody on this machine listens on."""
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    return first
 
 
 def _header(config: dict[str, Any], plan: Plan, run_folder: Path) -> str:
     """Return what is about to happen, in a few lines."""
-    choices = " ".join(f"{group}={word}" for group, word in config["choices"].items())
+    choices = " ".join(f"{group}={word}" for group, word in config["choices"].items() if word is not None)
     limits = ", ".join(f"{name} {value:g}" for name, value in config["stop"].items() if value is not None)
     return "\n".join(
         (f"{choices} seed={config['seed']}", f"  stop at  {limits}", f"  machine  {plan}", f"  folder   {run_folder}")

@@ -96,7 +96,7 @@ def test_a_runner_that_is_killed_is_replaced(build, tiny):
 
 
 def test_an_env_that_keeps_crashing_ends_the_trial_in_words(build, tiny):
-    words = ("+env.fail_at_step=20", "+algo.fault_tolerance.max_num_env_runner_restarts=1")
+    words = ("+env.fail_at_step=10", "+algo.fault_tolerance.max_num_env_runner_restarts=1")
     algorithm = build(*tiny["ppo"], *words, "+algo.fault_tolerance.env_runner_restore_timeout_s=8")
 
     def until_it_fails():

@@ -9,8 +9,8 @@ from torch import nn
 from models.actor import Actor
 from models.cnn import CNNEncoder
 from models.distributions import BetaActions, SquashedGaussianActions
-from models.encoder import build
-from models.heads import QHeads, ValueHead
+from models.encoder import Encoder, build
+from models.heads import ActionHead, QHeads, ValueHead
 from models.layers import EnsembleLinear, mlp
 
 BATCH = 5
@@ -23,14 +23,14 @@ def image_box(side=12, channels=1):
 
 @pytest.fixture
 def encoder(single_space, tiny_encoder):
-    return build(tiny_encoder, observation_space=single_space)
+    return build(tiny_encoder, Encoder, observation_space=single_space)
 
 
 def test_features_have_the_promised_shape(encoder, observation, tiny_encoder):
     features = encoder(observation)
     assert features.shape == (BATCH, encoder.feature_dim) == (BATCH, 8 + 4)
     assert features.abs().max() <= 1  # behind a tanh
-    image_only = build(tiny_encoder, observation_space=gym.spaces.Dict({"image": image_box()}))
+    image_only = build(tiny_encoder, Encoder, observation_space=gym.spaces.Dict({"image": image_box()}))
     assert image_only({"image": observation["image"]}).shape == (BATCH, image_only.feature_dim) == (BATCH, 8)
 
 
@@ -54,7 +54,7 @@ def test_rows_of_a_batch_do_not_mix(encoder, observation):
 
 
 def test_every_frame_of_a_stack_is_seen(tiny_encoder):
-    stacked = build(tiny_encoder, observation_space=gym.spaces.Dict({"image": image_box(channels=4)}))
+    stacked = build(tiny_encoder, Encoder, observation_space=gym.spaces.Dict({"image": image_box(channels=4)}))
     image = torch.zeros(1, 12, 12, 4, dtype=torch.uint8)
     for channel in range(4):
         other = image.clone()
@@ -92,13 +92,13 @@ def test_an_image_of_the_smallest_size_fits_and_a_smaller_one_is_refused():
 )
 def test_wrong_encoders_are_refused_in_words(single_space, tiny_encoder, changes, words):
     with pytest.raises(ValueError, match=words):
-        build(tiny_encoder | changes, observation_space=single_space)
+        build(tiny_encoder | changes, Encoder, observation_space=single_space)
 
 
 def test_a_missing_size_is_named(single_space, tiny_encoder):
     del tiny_encoder["strides"]
     with pytest.raises(ValueError, match="'strides'"):
-        build(tiny_encoder, observation_space=single_space)
+        build(tiny_encoder, Encoder, observation_space=single_space)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_missing_size_is_named(single_space, tiny_encoder):
 )
 def test_the_cnn_needs_exactly_one_image(tiny_encoder, parts, found):
     with pytest.raises(ValueError, match=f"exactly one image in the observation, {found}"):
-        build(tiny_encoder, observation_space=gym.spaces.Dict(parts))
+        build(tiny_encoder, Encoder, observation_space=gym.spaces.Dict(parts))
 
 
 def test_an_ensemble_is_that_many_linear_layers():
@@ -171,6 +171,7 @@ def test_an_actor_starts_near_the_middle_and_acts_deterministically(
 def test_the_log_deviation_stays_in_its_range(raw, log_std):
     head = build(
         {"_target_": "models.heads.SquashedGaussianHead", "hidden": [], "log_std_range": [-3.0, 1.0]},
+        ActionHead,
         feature_dim=1,
         action_dim=1,
     )

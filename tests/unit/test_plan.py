@@ -75,7 +75,6 @@ def test_what_is_booked_is_there(plan, cores, overlaps, runners):
         pytest.param(
             {"num_gpus": -1},
             r"ray\.num_gpus=-1",
-            marks=pytest.mark.xfail(strict=True, reason="make_plan lets a negative number of GPUs pass"),
         ),
     ],
 )
