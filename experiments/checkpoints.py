@@ -14,6 +14,7 @@ from experiments.folders import LATEST, follow, point
 logger = logging.getLogger(__name__)
 
 _MANIFEST = "manifest.json"
+_PREFIX = "frames_"
 
 
 def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], keep: int) -> Path:
@@ -30,12 +31,12 @@ def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], k
         keep: How many checkpoints to keep.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"frames_{frames:012d}"
+    final = folder / f"{_PREFIX}{frames:012d}"
     fresh = folder / f".{final.name}.{os.getpid()}"
     if final.exists() and find_damage(final) is None:  # saved already: not a step was taken since
         point(folder / LATEST, final)
         return final
-    for abandoned in folder.glob(".frames_*"):  # by a crash while they were written
+    for abandoned in folder.glob(f".{_PREFIX}*"):  # by a crash while they were written
         shutil.rmtree(abandoned, ignore_errors=True)
     fresh.mkdir()
     write(fresh)
@@ -64,7 +65,12 @@ def _prune(folder: Path, newest: Path, keep: int) -> None:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in `folder`, oldest first."""
-    return sorted(folder.glob("frames_*"))
+    return sorted(folder.glob(f"{_PREFIX}*"))
+
+
+def checkpoint_frames(checkpoint: Path) -> int:
+    """Return the environment frames after which a checkpoint was written."""
+    return int(checkpoint.name.removeprefix(_PREFIX))
 
 
 def newest_whole_checkpoint(folder: Path) -> Path | None:

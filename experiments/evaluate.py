@@ -17,7 +17,7 @@ from experiments.drive import drive_parallel
 from experiments.pictures import draw_curve, draw_returns
 from experiments.policy import DrivingPolicy
 from experiments.runs import find_policy_folder
-from experiments.scores import format_score, summarise, write_json
+from experiments.scores import format_score, summarise
 from experiments.videos import record_best_median_worst
 
 
@@ -58,7 +58,7 @@ def evaluate(
         deterministic=True,
         wall_s=time.perf_counter() - began,
     )
-    write_json(results / folders.EVALUATION, evaluation)
+    folders.write_json(results / folders.EVALUATION, evaluation)
     draw_returns(evaluation, results / folders.RETURNS)
     if (results / folders.PROGRESS).is_file():
         draw_curve(results / folders.PROGRESS, results / folders.CURVE, title=_title(policy.description.training))

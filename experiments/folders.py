@@ -1,7 +1,9 @@
 """Names and pointers in the folder of a run."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -74,3 +76,12 @@ def write_durably(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(fresh, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file as `write_durably` does.
+
+    Raises:
+        ValueError: A number in it is not finite, which JSON cannot say.
+    """
+    write_durably(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

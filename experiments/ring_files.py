@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.errors import ConfigError
+from experiments.folders import write_json
 
 META_FILE = "meta.json"
 
@@ -22,16 +23,6 @@ def stored_num_streams(directory: Path) -> int | None:
 
 
 FORMAT = 1
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file in one step: after a crash there is the old content or the new one, whole."""
-    draft = path.with_suffix(".draft")
-    with draft.open("w") as file:
-        json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 class RingFiles:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.errors import ConfigError
-from experiments.ring_files import write_json
+from experiments.folders import write_json
 
 
 class RingHistory:

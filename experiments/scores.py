@@ -1,16 +1,13 @@
 """From driven episodes to a score that may be reported: the numbers, their file, and the lines a person reads."""
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from experiments.drive import Episode
-from experiments.folders import write_durably
 
 logger = logging.getLogger(__name__)
 
@@ -99,15 +96,6 @@ def _bootstrap_interval(returns: npt.NDArray[np.float64], rng_seed: int) -> tupl
     picks = np.random.default_rng(rng_seed).integers(len(returns), size=(_RESAMPLES, len(returns)))
     low, high = np.percentile(returns[picks].mean(axis=1), (2.5, 97.5))
     return float(low), float(high)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` so that a reader, or a power cut, never meets half a file.
-
-    Raises:
-        ValueError: a number in it is not finite, which JSON cannot say.
-    """
-    write_durably(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def format_score(evaluation: Mapping[str, Any]) -> str:

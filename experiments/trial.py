@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,11 +79,9 @@ class Trial(ray.tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train until there is something to report, and save if it is time."""
         began, frames = time.perf_counter(), self.algorithm.frames
-        while True:
+        while not self._is_finished and time.perf_counter() - began < _REPORT_EVERY_S:
             self.algorithm.train()
-            seconds = time.perf_counter() - began
-            if seconds >= _REPORT_EVERY_S or self._is_finished:
-                break
+        seconds = time.perf_counter() - began
         report: dict[str, Any] = self.algorithm.report()
         report[metrics.FRAMES_PER_S] = (self.algorithm.frames - frames) / seconds
         report[metrics.OVERHEAD_S] = max(0.0, seconds - report[metrics.SAMPLE_S] - report[metrics.LEARN_S])
@@ -127,11 +126,14 @@ class Trial(ray.tune.Trainable):
         )
 
     def _save(self) -> None:
+        description = replace(
+            self._description, training=self._description.training | {"frames": self.algorithm.frames}
+        )
         state = {"trial": {"wall_s": self._elapsed_s}, "algorithm": self.algorithm.training_state()}
 
         def write(folder: Path) -> None:
             torch.save(state, folder / STATE)
-            save_policy(folder, self._actor_weights(), self._description)
+            save_policy(folder, self._actor_weights(), description)
 
         path = write_checkpoint(
             self._folder / folders.CHECKPOINTS, self.algorithm.frames, write, self._config["checkpoint"]["keep"]

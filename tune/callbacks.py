@@ -1,6 +1,5 @@
 """What happens in the driver when a trial reports: a row in its CSV, a point in MLflow, a new live line."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -85,5 +84,5 @@ class Recorder(ray.tune.Callback):
         trials = {name: self._tracker.run_id(handle) for name, handle in self.children.items()}
         ids = {"run": self._tracker.run_id(self._run), "trials": trials}
         if ids != self._remembered:
-            folders.write_durably(Path(self._config["run_folder"]) / folders.MLFLOW_RUN, json.dumps(ids))
+            folders.write_json(Path(self._config["run_folder"]) / folders.MLFLOW_RUN, ids)
             self._remembered = ids

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from envs.app import FAILED, INTERRUPTED, OK
 from experiments import folders
-from experiments.checkpoints import latest_checkpoint
+from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.checks import check_run
 from experiments.cluster import Plan, available_cores, start_ray
 from experiments.commit import current_commit
@@ -89,7 +89,10 @@ class Sweep:
             )
             with self._interrupt.handled():
                 children, failures = self._train(tracker, parent, known.get("trials", {}))
+            try:
                 code = self._conclude(tracker, parent, children, failures)
+            except KeyboardInterrupt:  # during the evaluation: what was trained is saved
+                code = INTERRUPTED
             status = {OK: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED")
             for handle in (*children.values(), parent):
                 tracker.finish(handle, status)
@@ -105,8 +108,6 @@ class Sweep:
         os.environ |= {
             "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
             "TUNE_DISABLE_SIGINT_HANDLER": "1",
-            "TUNE_MAX_PENDING_TRIALS_PG": "1",
-            "RAY_AIR_NEW_OUTPUT": "0",
         }
         start_ray(self._plan)
         import ray
@@ -145,8 +146,10 @@ class Sweep:
     ) -> int:
         """Evaluate what was trained, unless the run was interrupted or failed."""
         self._lead_to_single_trial()
-        for reason in failures:
-            print(f"error: {reason}", file=sys.stderr)
+        for failure in failures:
+            logger.info("A trial failed: %s", failure)  # whole, to the log
+            reason = failure.strip().splitlines()[-1]
+            print(f"error: {reason}\nMore of it stands in {self._folder / folders.LOG}.", file=sys.stderr)
         if self._interrupt.is_requested:
             return INTERRUPTED
         if failures:
@@ -155,8 +158,9 @@ class Sweep:
         for trial in find_trial_folders(self._folder):
             if settings["final_episodes"] == 0:
                 continue
+            checkpoint = latest_checkpoint(trial / folders.CHECKPOINTS)
             evaluation = evaluate(
-                latest_checkpoint(trial / folders.CHECKPOINTS),
+                checkpoint,
                 trial,
                 episodes=settings["final_episodes"],
                 first_seed=settings["final_first_seed"],
@@ -165,7 +169,7 @@ class Sweep:
             )
             scores = {f"score/{name}": evaluation[name] for name in ("mean", "p10", "median", "min", "share_below_500")}
             for handle in (children[trial.name], parent):
-                tracker.log(handle, scores, step=0)
+                tracker.log(handle, scores, step=checkpoint_frames(checkpoint))
             for name in (folders.CONFIG, folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.VIDEOS):
                 if (trial / name).exists():
                     tracker.log_artifact(children[trial.name], trial / name, name if name == folders.VIDEOS else None)

@@ -6,7 +6,8 @@ import pytest
 import scipy.stats
 
 from experiments.drive import Episode
-from experiments.scores import format_score, summarise, write_json
+from experiments.folders import write_json
+from experiments.scores import format_score, summarise
 
 # As CLI.md lists them.
 KEYS = """
