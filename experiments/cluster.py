@@ -51,7 +51,7 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
 
     Args:
         settings: The section; None values are derived.
-        overlaps_sampling: Whether the algorithm learns while its runners sample. Then a core is left to the learner;
+        overlaps_sampling: Whether the algorithm learns while its runners sample. Then most cores are the learner's;
             else they take turns and both use all cores.
 
     Raises:
@@ -63,14 +63,15 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
         raise ConfigError(f"ray.num_cpus={num_cpus}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
     runners = settings["num_env_runners"]
     if runners is None:
-        runners = max(1, num_cpus - 1) if overlaps_sampling else num_cpus
+        runners = max(1, num_cpus // 4) if overlaps_sampling else num_cpus
     if runners < 1:
         raise ConfigError(f"ray.num_env_runners={runners}: at least one process must drive envs. Choose 1, or null.")
     if settings["envs_per_runner"] < 1:
         raise ConfigError(f"ray.envs_per_runner={settings['envs_per_runner']}: a runner needs at least one env.")
     threads = settings["learner_threads"]
     if threads is None:
-        threads = max(1, num_cpus - runners) if overlaps_sampling else num_cpus
+        # A runner waits for the learner now and then, so that even on two cores a second thread pays.
+        threads = min(num_cpus, max(2, num_cpus - runners)) if overlaps_sampling else num_cpus
     if not 1 <= threads <= cores:
         raise ConfigError(
             f"ray.learner_threads={threads}: this machine has {cores} cores. Choose 1 to {cores}, or null."
@@ -96,6 +97,8 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
 def start_ray(plan: Plan) -> None:
     """Start Ray on this machine, quietly, listening on loopback only."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Threads of the learner that wait must not spin: they share cores with runners. Workers inherit this.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # its warning is about GPUs that are not there
     os.chdir(ROOT)  # workers import what lies in the folder they were started from
     import ray

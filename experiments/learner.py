@@ -46,6 +46,11 @@ class RacingLearner(TorchLearner):
         return self._module[DEFAULT_MODULE_ID].unwrapped()
 
     @property
+    def policy(self) -> Any:
+        """The `Actor` that is evaluated and saved."""
+        return self.net.actor
+
+    @property
     def optimizer(self) -> torch.optim.Optimizer:
         """The one optimiser."""
         return self.get_optimizer(DEFAULT_MODULE_ID)

@@ -26,6 +26,7 @@ class SACOptions(ActorCriticOptions):
     batch_size: int = Field(ge=1)
     n_step: int = Field(ge=1)
     target_rate: float = Field(gt=0, le=1)  # the share by which targets move towards the critics at each update
+    average_rate: float = Field(gt=0, le=1)  # as target_rate, for the averaged actor that is evaluated; 1: no average
     initial_alpha: float = Field(gt=0)
     target_entropy_per_action: float
     replay_capacity: int = Field(ge=1)  # decisions

@@ -54,12 +54,19 @@ class SACLearner(RacingLearner):
         per_action = self.config.options.target_entropy_per_action
         return per_action * self.net.action_space.shape[0]
 
+    @property
+    def policy(self) -> Any:
+        """The averaged actor."""
+        return self.net.average_actor
+
     @torch.no_grad()
     def _move_targets(self) -> None:
-        net = self.net
-        torch._foreach_lerp_(
-            list(net.target_critic.parameters()), list(net.critic.parameters()), self.config.options.target_rate
-        )
+        net, options = self.net, self.config.options
+        for follower, leader, rate in (
+            (net.target_critic, net.critic, options.target_rate),
+            (net.average_actor, net.actor, options.average_rate),
+        ):
+            torch._foreach_lerp_(list(follower.parameters()), list(leader.parameters()), rate)
 
     def _to_device(self, observation: dict[str, Any]) -> dict[str, torch.Tensor]:
         parts = {name: torch.from_numpy(part).to(self._device) for name, part in observation.items()}

@@ -112,7 +112,7 @@ class Trial(ray.tune.Trainable):
         return any(limits[name] is not None and value >= limits[name] for name, value in reached.items())
 
     def _actor_weights(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.detach().cpu() for name, tensor in self.algorithm.learner.net.actor.state_dict().items()}
+        return {name: tensor.detach().cpu() for name, tensor in self.algorithm.learner.policy.state_dict().items()}
 
     def _describe_policy(self) -> PolicyDescription:
         observation_space, action_space = self.algorithm.spaces["__env_single__"]

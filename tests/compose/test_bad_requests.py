@@ -55,7 +55,7 @@ def test_unknown_option_lists_the_choices(refuse, word, choices):
         ("algo.training.learning_rate=1", ["learning_rate", "lr"]),
         ("ray.cpus=1", ["ray.cpus", "num_cpus"]),
         ("+algo.training.learning_rate=1", ["learning_rate", "lr", "gamma"]),
-        ("+algo.trainig.lr=1", ["trainig", "training"]),
+        ("+algo.schooling.lr=1", ["schooling", "training"]),
         ("+env.typo=1", ["typo", "image_size"]),
         ("+model.typo=1", ["typo", "channels"]),
         ("+tracking.typo=1", ["typo", "uri"]),

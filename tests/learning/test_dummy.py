@@ -49,7 +49,7 @@ def test_it_learns(plan, compose, tmp_path, words, decisions):
             head=config["algo"]["training"]["head"],
             training={},
         )
-        episodes = drive(DrivingPolicy(algorithm.learner.net.actor, description), config["env"], SEEDS)
+        episodes = drive(DrivingPolicy(algorithm.learner.policy, description), config["env"], SEEDS)
     finally:
         algorithm.stop()
     assert np.mean([episode.episode_return for episode in episodes]) >= 0.8 * BEST

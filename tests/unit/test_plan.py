@@ -28,10 +28,10 @@ def plan(monkeypatch):
         (2, PPO, {}, 2, 2, 2, 2 / 3),
         (64, PPO, {}, 64, 64, 64, 64 / 65),
         (64, PPO, {"num_cpus": 8}, 8, 8, 8, 8 / 9),
-        # At the same time: a core is left to the learner.
-        (2, SAC, {}, 2, 1, 1, 1),
-        (64, SAC, {}, 64, 63, 1, 1),
-        (64, SAC, {"num_cpus": 8}, 8, 7, 1, 1),
+        # At the same time: a quarter of the cores drives, the rest learns.
+        (2, SAC, {}, 2, 1, 2, 1),
+        (64, SAC, {}, 64, 16, 48, 1),
+        (64, SAC, {"num_cpus": 8}, 8, 2, 6, 1),
         (64, SAC, {"num_env_runners": 40}, 64, 40, 24, 1),
         (64, SAC, {"num_env_runners": 40, "learner_threads": 4}, 64, 40, 4, 1),
         # One core for everybody.
@@ -39,7 +39,7 @@ def plan(monkeypatch):
         (1, SAC, {}, 1, 1, 1, 1 / 2),
         (64, SAC, {"num_cpus": 1}, 1, 1, 1, 1 / 2),
         # More runners than cores: each books less than one.
-        (2, SAC, {"num_env_runners": 7}, 2, 7, 1, 2 / 8),
+        (2, SAC, {"num_env_runners": 7}, 2, 7, 2, 2 / 8),
         (2, PPO, {"num_env_runners": 7}, 2, 7, 2, 2 / 8),
     ],
 )

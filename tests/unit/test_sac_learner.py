@@ -17,11 +17,12 @@ BATCH = 6
 def sac(build_module, bare_learner):
     """Plain gradient descent, so that gradients and steps are easily compared."""
 
-    def make(shared_encoder=True, target_entropy=-1.0, target_rate=0.25):
+    def make(shared_encoder=True, target_entropy=-1.0, target_rate=0.25, average_rate=0.5):
         torch.manual_seed(0)
         net = build_module(SACModule, shared_encoder=shared_encoder)
         trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
-        options = {"target_rate": target_rate, "target_entropy_per_action": target_entropy}
+        rates = {"target_rate": target_rate, "average_rate": average_rate}
+        options = rates | {"target_entropy_per_action": target_entropy}
         return bare_learner(SACLearner, net, torch.optim.SGD(trained, lr=1e-2), **options)
 
     return make
@@ -109,16 +110,19 @@ def test_sac_terminal_transitions_do_not_look_ahead(sac, batch, discount):
     assert same is (discount == 0)
 
 
-def test_sac_targets_move_by_their_rate(sac, batch):
-    learner = sac(target_rate=0.25)
+@pytest.mark.parametrize(
+    ("follower", "leader", "rate"), [("target_critic", "critic", 0.25), ("average_actor", "actor", 0.5)]
+)
+def test_sac_followers_move_by_their_rate(sac, batch, follower, leader, rate):
+    learner = sac(target_rate=0.25, average_rate=0.5)
+    following, leading = getattr(learner.net, follower), getattr(learner.net, leader)
     with torch.no_grad():
-        for parameter in learner.net.target_critic.parameters():
+        for parameter in following.parameters():
             parameter += 1.0
-    before = [parameter.clone() for parameter in learner.net.target_critic.parameters()]
+    before = [parameter.clone() for parameter in following.parameters()]
     learner.update(TrainingData(batch=batch))
-    after = zip(learner.net.target_critic.parameters(), before, learner.net.critic.parameters(), strict=True)
-    for target, old, critic in after:
-        torch.testing.assert_close(target, 0.75 * old + 0.25 * critic)
+    for target, old, new in zip(following.parameters(), before, leading.parameters(), strict=True):
+        torch.testing.assert_close(target, (1 - rate) * old + rate * new)
 
 
 @pytest.mark.parametrize(("target_entropy", "direction"), [(10.0, 1), (-10.0, -1)])
