@@ -35,10 +35,16 @@ class Plan:
     def __str__(self) -> str:
         """Say it in one line."""
         gpus = f", {self.num_gpus:g} GPU" if self.num_gpus else ""
+        runners = _count(self.num_env_runners, "env runner")
+        each = " each" if self.num_env_runners > 1 else ""
         return (
-            f"{self.num_cpus} cores{gpus}: {self.num_env_runners} env runners with {self.envs_per_runner} envs each, "
-            f"learner on {self.learner_threads} threads"
+            f"{_count(self.num_cpus, 'core')}{gpus}: {runners} with {_count(self.envs_per_runner, 'env')}{each}, "
+            f"learner on {_count(self.learner_threads, 'thread')}"
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def available_cores() -> int:

@@ -21,6 +21,7 @@ class RacingLearner(TorchLearner):
     config: Any
     _device: Any
     _module: Any
+    num_updates = 0
 
     def update(self, training_data: TrainingData, **kwargs: Any) -> Any:  # type: ignore[override]
         """Learn from what `LearnerGroup.update(episodes=…)` or `(batch=…)` was given."""
@@ -62,13 +63,19 @@ class RacingLearner(TorchLearner):
         parameters: Iterable[nn.Parameter] = self.optimizer.param_groups[0]["params"]
         norm = nn.utils.clip_grad_norm_(parameters, self.config.options.max_grad_norm, foreach=True)
         self.optimizer.step()
+        self.num_updates += 1
         return norm.detach()
 
     def training_state(self) -> dict[str, Any]:
         """Return all that learning goes on from, in types that load without unpickling code."""
-        return {"module": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {
+            "module": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "num_updates": self.num_updates,
+        }
 
     def restore_training_state(self, state: dict[str, Any]) -> None:
         """Take over what `training_state` returned."""
         self.net.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.num_updates = state["num_updates"]

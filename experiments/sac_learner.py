@@ -7,6 +7,8 @@ import torch
 from experiments.frame_table import as_channels
 from experiments.learner import RacingLearner
 
+_YOUNG = 10  # updates
+
 
 class SACLearner(RacingLearner):
     """Source: Haarnoja et al. (2018), equations 5, 7 and 18, with n-step targets; encoder as in DrQ-v2."""
@@ -62,9 +64,11 @@ class SACLearner(RacingLearner):
     @torch.no_grad()
     def _move_targets(self) -> None:
         net, options = self.net, self.config.options
+        # A young average forgets faster, or it would still remember the untrained actor.
+        average_rate = max(options.average_rate, _YOUNG / (_YOUNG + self.num_updates))
         for follower, leader, rate in (
             (net.target_critic, net.critic, options.target_rate),
-            (net.average_actor, net.actor, options.average_rate),
+            (net.average_actor, net.actor, average_rate),
         ):
             torch._foreach_lerp_(list(follower.parameters()), list(leader.parameters()), rate)
 

@@ -108,6 +108,7 @@ class Sweep:
         os.environ |= {
             "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
             "TUNE_DISABLE_SIGINT_HANDLER": "1",
+            "RAY_AIR_NEW_OUTPUT": "0",
         }
         start_ray(self._plan)
         import ray

@@ -89,8 +89,8 @@ def test_a_gpu_that_is_there_is_planned_and_said(plan, monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     found = plan(4, SAC, num_gpus=0.5)
     assert found.num_gpus == 0.5
-    assert str(found) == "4 cores, 0.5 GPU: 3 env runners with 8 envs each, learner on 1 threads"
-    assert str(plan(4, SAC)).startswith("4 cores: 3 env runners")
+    assert str(found) == "4 cores, 0.5 GPU: 1 env runner with 8 envs, learner on 3 threads"
+    assert str(plan(4, SAC)).startswith("4 cores: 1 env runner ")
 
 
 def test_cores_are_those_that_this_process_may_use(monkeypatch):

@@ -115,6 +115,7 @@ def test_sac_terminal_transitions_do_not_look_ahead(sac, batch, discount):
 )
 def test_sac_followers_move_by_their_rate(sac, batch, follower, leader, rate):
     learner = sac(target_rate=0.25, average_rate=0.5)
+    learner.num_updates = 1000
     following, leading = getattr(learner.net, follower), getattr(learner.net, leader)
     with torch.no_grad():
         for parameter in following.parameters():
@@ -123,6 +124,17 @@ def test_sac_followers_move_by_their_rate(sac, batch, follower, leader, rate):
     learner.update(TrainingData(batch=batch))
     for target, old, new in zip(following.parameters(), before, leading.parameters(), strict=True):
         torch.testing.assert_close(target, (1 - rate) * old + rate * new)
+
+
+def test_sac_young_average_has_forgotten_the_untrained_actor(sac, batch):
+    learner = sac(average_rate=1e-6)
+    with torch.no_grad():
+        for parameter in learner.net.average_actor.parameters():
+            parameter += 1e6
+    for _ in range(30):
+        learner.update(TrainingData(batch=batch))
+    for average, actor in zip(learner.net.average_actor.parameters(), learner.net.actor.parameters(), strict=True):
+        assert (average - actor).abs().max() < 1.0
 
 
 @pytest.mark.parametrize(("target_entropy", "direction"), [(10.0, 1), (-10.0, -1)])
