@@ -328,7 +328,9 @@ def _open_store(uri: str, artifact_root: str, experiment: str) -> tuple[Any, str
     if found is not None:
         return client, found.experiment_id
     location = None if is_server else Path(artifact_root).as_uri()
-    return client, client.create_experiment(experiment, artifact_location=location)
+    # Without this tag MLflow's pages are laid out for language models.
+    tags = {"mlflow.experimentKind": "custom_model_development"}
+    return client, client.create_experiment(experiment, artifact_location=location, tags=tags)
 
 
 def _prepare_sqlite(uri: str) -> None:

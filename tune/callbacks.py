@@ -20,17 +20,24 @@ class Recorder(ray.tune.Callback):
     Args:
         tracker: Where runs are tracked.
         run: The sweep's own run there.
-        children: Run ids of trials from before a resume, by trial folder name.
+        known: Run ids of trials from before a resume, by trial folder name.
+        children: Filled with the runs of the trials, by the same names.
         config: The run's plain config.
         line: The live line.
     """
 
     def __init__(
-        self, *, tracker: Tracker, run: RunHandle, children: dict[str, str], config: dict[str, Any], line: LiveLine
+        self,
+        *,
+        tracker: Tracker,
+        run: RunHandle,
+        known: dict[str, str],
+        children: dict[str, RunHandle],
+        config: dict[str, Any],
+        line: LiveLine,
     ) -> None:
         self._tracker, self._run, self._config, self._line = tracker, run, config, line
-        self._known = children
-        self.children: dict[str, RunHandle] = {}
+        self._known, self._children = known, children
         self._reported: set[str] = set()
         self._csv: dict[str, ProgressCsv] = {}
         self._remembered: dict[str, Any] = {}
@@ -48,8 +55,8 @@ class Recorder(ray.tune.Callback):
         config = trial.config
         chosen = {group: word for group, word in config["choices"].items() if word is not None}
         tags = {**chosen, "seed": str(config["seed"]), "commit": config["commit"], "host": config["host"]}
-        self.children[folder.name] = self._tracker.start_run(
-            name=f"{Path(config['run_folder']).name}/{folder.name}",
+        self._children[folder.name] = self._tracker.start_run(
+            name=f"trial {folder.name} of {self._run.name}",
             tags={**tags, "folder": str(folder)},
             params={key: value for key, value in config.items() if key not in ("run_folder", "started_at", "commit")},
             parent_id=self._run,
@@ -69,7 +76,7 @@ class Recorder(ray.tune.Callback):
             self._csv[name].truncate_after(int(result["resumed_at_frames"]))
         self._reported.add(name)
         self._csv[name].append(row)
-        self._tracker.log(self.children[name], row, step=frames)
+        self._tracker.log(self._children[name], row, step=frames)
         for note in result["notes"]:
             self._line.note(note)
         self._line.update(row)
@@ -81,7 +88,7 @@ class Recorder(ray.tune.Callback):
 
     def _remember_runs(self) -> None:
         """Keep the ids of the MLflow runs for a resume, as soon as MLflow has given them."""
-        trials = {name: self._tracker.run_id(handle) for name, handle in self.children.items()}
+        trials = {name: self._tracker.run_id(handle) for name, handle in self._children.items()}
         ids = {"run": self._tracker.run_id(self._run), "trials": trials}
         if ids != self._remembered:
             folders.write_json(Path(self._config["run_folder"]) / folders.MLFLOW_RUN, ids)

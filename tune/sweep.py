@@ -82,28 +82,31 @@ class Sweep:
         with closing(tracker), console_through(self._line.note):
             known = self._known_runs()
             parent = tracker.start_run(
-                name=self._folder.name,
+                name=self._title(),
                 tags=self._tags() | {"folder": str(self._folder)},
                 params=self._config,
                 run_id=known.get("run"),
             )
-            with self._interrupt.handled():
-                children, failures = self._train(tracker, parent, known.get("trials", {}))
+            children: dict[str, RunHandle] = {}
+            code = FAILED
             try:
+                with self._interrupt.handled():
+                    failures = self._train(tracker, parent, known.get("trials", {}), children)
                 code = self._conclude(tracker, parent, children, failures)
-            except KeyboardInterrupt:  # during the evaluation: what was trained is saved
+            except KeyboardInterrupt:  # the second ctrl-C, or one during the evaluation: what was saved is saved
                 code = INTERRUPTED
-            status = {OK: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED")
-            for handle in (*children.values(), parent):
-                tracker.finish(handle, status)
-            tracker.close(_TRACKING_FLUSH_S)
+            finally:
+                status = {OK: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED")
+                for handle in (*children.values(), parent):
+                    tracker.finish(handle, status)
+                tracker.close(_TRACKING_FLUSH_S)
         print(self._next_commands(code), flush=True)
         return code
 
     def _train(
-        self, tracker: Tracker, parent: RunHandle, known: dict[str, str]
-    ) -> tuple[dict[str, RunHandle], list[str]]:
-        """Run Ray Tune; returns the trials' MLflow runs and the reasons of those that failed."""
+        self, tracker: Tracker, parent: RunHandle, known: dict[str, str], children: dict[str, RunHandle]
+    ) -> list[str]:
+        """Run Ray Tune, add the trials' MLflow runs to `children`, and return why trials failed."""
         # Before the import: Tune reads these once. What it would log, save and catch, `Trial` and `Recorder` do.
         os.environ |= {
             "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -118,7 +121,7 @@ class Sweep:
         from tune.callbacks import Recorder
 
         space = self._config | self._made_with() | {"run_folder": str(self._folder), "started_at": self._started_at}
-        recorder = Recorder(tracker=tracker, run=parent, children=known, config=space, line=self._line)
+        recorder = Recorder(tracker=tracker, run=parent, known=known, children=children, config=space, line=self._line)
         tuner = ray.tune.Tuner(
             Trial,
             param_space=space,
@@ -140,7 +143,7 @@ class Sweep:
         finally:
             self._line.close()
             ray.shutdown()
-        return recorder.children, [str(error) for error in results.errors]
+        return [str(error) for error in results.errors]
 
     def _conclude(
         self, tracker: Tracker, parent: RunHandle, children: dict[str, RunHandle], failures: list[str]
@@ -185,6 +188,13 @@ class Sweep:
             for name in folders.SHARED_BY_SINGLE_TRIAL:
                 if (trials[0] / name).exists():
                     folders.point(self._folder / name, trials[0] / name)
+
+    def _title(self) -> str:
+        """Return what tells this run from others in the first words that a narrow column shows."""
+        chosen = self._config["choices"]
+        words = [chosen["algo"], chosen["env"], f"s{self._config['seed']}", chosen["experiment"], chosen["debug"]]
+        when = "_".join(self._folder.name.split("_")[:2])
+        return " ".join([*(word for word in words if word is not None), when])
 
     def _tags(self) -> dict[str, str]:
         chosen = {group: word for group, word in self._config["choices"].items() if word is not None}

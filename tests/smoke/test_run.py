@@ -72,6 +72,7 @@ def test_a_run_from_start_to_prolongation(command, words, tmp_path):
     client = MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
     (experiment,) = [e for e in client.search_experiments() if e.name == "default"]
     parent, child = sorted(client.search_runs([experiment.experiment_id]), key=lambda r: len(r.info.run_name))
+    assert parent.info.run_name.startswith("sac dummy s5 ")
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert {child.data.tags[name] for name in ("env", "model", "algo", "seed")} == {"dummy", "cnn", "sac", "5"}
     assert child.data.params["algo.training.batch_size"] == "16"
