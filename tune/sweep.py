@@ -28,6 +28,7 @@ from experiments.schema import to_plain
 from experiments.tracking import RunHandle, Tracker
 from models.encoder import build
 from tune.interrupt import Interrupt
+from tune.overlay import check_experiment
 from tune.resume import resumed_config
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,9 @@ def new_config(config: DictConfig) -> dict[str, Any]:
     """Return a run's plain config, with the words chosen in each group beside it."""
     plain = to_plain(config)
     del plain["resume"]
-    chosen = HydraConfig.get().runtime.choices
+    hydra = HydraConfig.get()
+    chosen = hydra.runtime.choices
+    check_experiment(chosen["experiment"], chosen["algo"], list(hydra.overrides.task), hydra.job.config_name)
     plain["choices"] = {group: chosen[group] for group in _CHOICES}
     return plain
 

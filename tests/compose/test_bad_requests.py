@@ -39,6 +39,7 @@ def refuse(monkeypatch, capsys, tmp_path):
         ("tracking=nonsense", ["mlflow", "none"]),
         ("paths=nonsense", ["default"]),
         ("debug=nonsense", ["smoke"]),
+        ("experiment=nonsense", ["carracing_ppo", "carracing_sac"]),
     ],
 )
 def test_unknown_option_lists_the_choices(refuse, word, choices):
@@ -106,6 +107,11 @@ def test_model_that_does_not_fit_the_env(refuse):
 
 def test_image_model_on_a_vector_env(refuse):
     assert "exactly one image" in refuse("env=dummy", "env.obs=vector")
+
+
+def test_experiment_with_another_algorithm(refuse):
+    message = refuse("experiment=carracing_ppo", "algo=sac")
+    assert "experiment=carracing_ppo is a published point of algo=ppo" in message
 
 
 def test_algorithm_that_does_not_import(refuse):
