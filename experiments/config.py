@@ -16,6 +16,8 @@ class ActorCriticOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     lr: float = Field(gt=0)
+    lr_end: float = Field(ge=0)  # the learning rate falls linearly to this …
+    lr_decay_frames: int | None = Field(gt=0)  # … over so many environment frames; null keeps it constant
     gamma: float = Field(gt=0, le=1)  # discount per decision
     reward_scale: float = Field(gt=0)  # multiplies rewards in the learner; reported returns stay unscaled
     max_grad_norm: float = Field(gt=0)

@@ -56,6 +56,16 @@ class RacingLearner(TorchLearner):
         """The one optimiser."""
         return self.get_optimizer(DEFAULT_MODULE_ID)
 
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next update."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the next update."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
     def descend(self, loss: torch.Tensor) -> torch.Tensor:
         """Take one clipped step down `loss` and return the gradient's norm before clipping."""
         self.optimizer.zero_grad(set_to_none=True)

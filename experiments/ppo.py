@@ -16,8 +16,6 @@ from models.ppo_module import PPOModule
 class PPOOptions(ActorCriticOptions):
     """The keys of `algo.training` for PPO."""
 
-    lr_end: float = Field(ge=0)  # the learning rate falls linearly to this …
-    lr_decay_frames: int | None = Field(gt=0)  # … over so many environment frames; null keeps it constant
     gae_lambda: float = Field(ge=0, le=1)
     clip: float = Field(gt=0)
     entropy_coeff: float = Field(ge=0)
@@ -61,16 +59,9 @@ class PPO(RacingAlgorithm):
         if not fragments:
             return
         began = time.perf_counter()
-        self.learner.set_lr(self._lr())
+        self.set_lr()
         results: list[dict[str, Any]] = self.learner_group.update(episodes=list(fragments.values()))
         self.updates += int(results[0].pop("updates"))
-        self.losses = results[0] | {"lr": self._lr()}
+        self.losses = results[0]
         self.publish_weights()
         self.count_seconds(metrics.LEARN_S, began)
-
-    def _lr(self) -> float:
-        options = self.config.options
-        if options.lr_decay_frames is None:
-            return options.lr
-        remaining = max(0.0, 1.0 - self.frames / options.lr_decay_frames)
-        return options.lr_end + remaining * (options.lr - options.lr_end)

@@ -33,11 +33,6 @@ class PPOLearner(RacingLearner):
         means = {name: float(total) / num_steps for name, total in totals.items()}
         return means | {"updates": num_steps, "explained_variance": _explained(batch)}
 
-    def set_lr(self, lr: float) -> None:
-        """Set the learning rate of the next update."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-
     def _batch(self, fragments: list[Fragment], table: FrameTable) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the slots to learn from, and what goes with each."""
         options = self.config.options

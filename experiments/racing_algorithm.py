@@ -116,6 +116,12 @@ class RacingAlgorithm(Algorithm):
         )
         self._weights = ray.put(state[COMPONENT_LEARNER][COMPONENT_RL_MODULE][DEFAULT_MODULE_ID])
 
+    def set_lr(self) -> None:
+        """Set the learning rate that belongs to the frames so far."""
+        options = self.config.options
+        progress = 0.0 if options.lr_decay_frames is None else min(1.0, self.frames / options.lr_decay_frames)
+        self.learner.set_lr(options.lr + progress * (options.lr_end - options.lr))
+
     def count_seconds(self, name: str, began: float) -> None:
         """Add the time since `began` to a timer."""
         self._seconds[name] += time.perf_counter() - began
@@ -129,6 +135,7 @@ class RacingAlgorithm(Algorithm):
             metrics.UPDATES: self.updates,
             metrics.RUNNER_RESTARTS: self.runner_restarts,
             **seconds,
+            f"{metrics.LEARNER_PREFIX}lr": self.learner.lr,
             **{metrics.LEARNER_PREFIX + name: value for name, value in self.losses.items()},
         }
         if self._outcomes:

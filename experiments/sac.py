@@ -125,6 +125,7 @@ class SAC(RacingAlgorithm):
     def _learn(self) -> None:
         began = time.perf_counter()
         losses: dict[str, Any] = {}
+        self.set_lr()
         while self._updates_due >= 1.0:
             batch = self.replay.sample(self.config.options.batch_size)
             for part in ("obs", "next_obs"):
