@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -31,4 +31,5 @@ class Interrupt:
             raise KeyboardInterrupt
         self.is_requested = True
         self._stop_request.touch()
-        self._say("Stopping: saving a checkpoint, which takes a few seconds. (Once more to stop at once.)")
+        with suppress(RuntimeError):  # the signal came while the same stream was being written to
+            self._say("Stopping: saving a checkpoint, which takes a few seconds. (Once more to stop at once.)")

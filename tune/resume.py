@@ -51,11 +51,11 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
             f"{folder} goes on as it was begun; only {may} may be changed. Refused: {'; '.join(refused)}. "
             "Start a new run for these."
         )
-    return folder, _moved(saved, asked["paths"]["outputs"])
+    return folder, _moved(saved, str(folder.parent.parent))
 
 
 def _moved(saved: dict[str, Any], outputs: str) -> dict[str, Any]:
-    """Return the config with what it keeps below its outputs where these are now."""
+    """Return the config with what it keeps below its outputs where these are now, should they have been moved."""
     before = saved["paths"]["outputs"]
     for section in ("paths", "tracking"):
         moved = {

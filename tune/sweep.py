@@ -14,7 +14,7 @@ import psutil
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from envs.app import FAILED, INTERRUPTED, OK
+from envs.app import FAILED, INTERRUPTED, OK, ROOT
 from experiments import folders
 from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.checks import check_run
@@ -50,7 +50,7 @@ def run(config: DictConfig) -> int:
     else:
         run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
         plan = check_run(plain)
-        folders.point(outputs / folders.LATEST, run_folder)
+        folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
     claim = folders.claim(run_folder, timeout_s=2.0)
     (run_folder / folders.TRIALS).mkdir(exist_ok=True)
     write_config(run_folder, plain)
@@ -212,11 +212,14 @@ class Sweep:
 
     def _next_commands(self, code: int) -> str:
         uri = self._config["paths"]["mlflow_uri"]
+        is_default = Path(self._config["paths"]["outputs"]) == ROOT / "outputs"
+        resume = f"python run.py resume={folders.LATEST if is_default else self._folder}"
         lines = [f"Run folder: {self._folder}"]
         if code == INTERRUPTED:
-            lines.append("Go on:      python run.py resume=latest")
+            lines.append(f"Go on:      {resume}")
         if code == OK:
-            lines.append("Train on:   python run.py resume=latest stop.wall_s=3600")
+            longer = [f"stop.{name}={2 * value:g}" for name, value in self._config["stop"].items() if value is not None]
+            lines.append(f"Train on:   {resume} {' '.join(longer)}")
         lines.append(f"Compare:    mlflow ui --backend-store-uri {uri} --port {_free_port(_MLFLOW_PORT)}")
         return "\n".join(lines)
 

@@ -100,7 +100,7 @@ def test_ctrl_c_saves_and_exits_130(command, words, tmp_path):
     wait_for_checkpoints(tmp_path / "outputs", 1)
     run.interrupt()
     assert run.finish(60) == 130, run.output
-    assert "resume=latest" in run.output
+    assert f"python run.py resume={tmp_path / 'outputs'}" in run.output
     assert "Traceback" not in run.output
     folder = tmp_path / "outputs" / "latest"
     last = int(float(rows(folder)[-1]["train/frames"]))

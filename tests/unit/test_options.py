@@ -62,7 +62,10 @@ def test_the_plan_and_the_env_reach_rllib(changed, algo, config_type, options_ty
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"learning_rate": 1e-3}, r"algo\.training has no key learning_rate; it has lr, gamma, reward_scale, .*head"),
+        (
+            {"learning_rate": 1e-3},
+            r"algo\.training has no key learning_rate; it has lr, lr_end, .*reward_scale, .*head",
+        ),
         ({"gamma": ...}, r"algo\.training\.gamma is missing"),
         ({"lr": "fast"}, r"algo\.training\.lr='fast': .*number"),
         ({"lr": None}, r"algo\.training\.lr=None: .*number"),

@@ -39,7 +39,8 @@ def resume(tmp_path, started, command_line):
     def begin(*started_with):
         run = tmp_path / "default" / "run"
         (run / "trials").mkdir(parents=True)
-        saved = deepcopy(started(*started_with))
+        words = [f"paths.outputs={tmp_path}", *started_with]
+        saved = deepcopy(started(*words[any(word.startswith("paths.") for word in started_with) :]))
         del saved["resume"]
         write_config(run, saved)
 
@@ -120,3 +121,9 @@ def test_saying_again_what_is_saved_is_no_difference(resume, word):
 def test_a_run_that_is_not_there_is_refused(tmp_path, command_line):
     with pytest.raises(ConfigError, match="latest is no run"):
         resumed_config("latest", tmp_path, ["resume=latest"], command_line(["resume=latest"]))
+
+
+def test_outputs_that_were_moved_take_the_database_with_them(resume, tmp_path):
+    _, config = resume("paths.outputs=/where/it/was")()
+    assert config["paths"]["outputs"] == str(tmp_path)
+    assert config["tracking"]["uri"] == config["paths"]["mlflow_uri"] == f"sqlite:///{tmp_path}/mlflow.db"
