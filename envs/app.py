@@ -34,14 +34,18 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     code = FAILED
     result: list[int] = []
     raised: list[BaseException] = []
+    composed: list[DictConfig] = []
 
     def task(config: DictConfig) -> None:
+        composed.append(config)
         try:
             result.append(main(config))
         except (Exception, KeyboardInterrupt) as error:  # Hydra would print a line of its own and hide the traceback
             raised.append(error)
 
     try:
+        if {"-m", "--multirun"} & set(sys.argv[1:]):
+            raise ConfigError("--multirun is not supported: start one run a command.")
         hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(task)()
         if raised:
             raise raised[0]
@@ -52,8 +56,11 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
         code = _refuse(explain(error, config_name))
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        if composed:
+            traceback.print_exc()
+        else:  # Hydra raises plain ValueErrors for some words, such as algo=null
+            code = _refuse(f"{error}. Each group takes one of its options: see --help.")
     sys.stdout.flush()
     sys.exit(code)
 
@@ -75,9 +82,10 @@ def _choices(key: str, config_name: str) -> str:
     """List the keys beside the one that does not exist, in the config as its other choices compose it."""
     groups = {path.name for path in CONFIG_FOLDER.iterdir() if path.is_dir()}
     chosen = [word for word in sys.argv[1:] if word.partition("=")[0] in groups]
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
-        node = hydra.compose(config_name, overrides=chosen)
+    try:
+        node = _compose(config_name, chosen)
+    except HydraException:  # one of the chosen words is the wrong one
+        node = _compose(config_name, [])
     path: list[str] = []
     for part in key.split("."):
         child = OmegaConf.select(node, part) if isinstance(node, DictConfig) else None
@@ -85,7 +93,13 @@ def _choices(key: str, config_name: str) -> str:
             break
         node, path = child, [*path, part]
     where = ".".join(path) or "The config"
-    return f"{where} has {', '.join(sorted(str(name) for name in node))}. (New keys of RLlib's own: +{key}=VALUE.)"
+    return f"{where} has {', '.join(sorted(str(name) for name in node))}."
+
+
+def _compose(config_name: str, overrides: list[str]) -> DictConfig:
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
+        return hydra.compose(config_name, overrides=overrides)
 
 
 def _refuse(message: str) -> int:

@@ -38,6 +38,11 @@ def observation_parts(space: spaces.Space[Any]) -> tuple[dict[str, spaces.Box], 
     return images, vectors
 
 
+def frame_stack(config: Mapping[str, Any]) -> int:
+    """Return how many frames a policy of this env sees at once; an env's config may leave it out: one."""
+    return int(config.get("frame_stack", 1))
+
+
 def as_parts(observation: Any) -> dict[str, Any]:
     """Return an observation (one or a batch) by name, with the names that `observation_parts` gives its space."""
     if isinstance(observation, Mapping):

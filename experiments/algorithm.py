@@ -13,7 +13,7 @@ _SECTIONS = ("training", "env_runners", "learners", "fault_tolerance", "debuggin
 # A lost runner is replaced so often; an env that keeps crashing must not be restarted for ever.
 _MAX_RUNNER_RESTARTS = 10
 _RUNNER_RETURN_S = 60.0
-_SAMPLE_TIMEOUT_S = 300.0
+_SAMPLE_TIMEOUT_S = 120.0
 
 
 def config_class(section: dict[str, Any]) -> type[RacingConfig]:

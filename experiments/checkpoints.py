@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from envs.errors import ConfigError
@@ -94,8 +94,8 @@ def newest_whole_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def latest_checkpoint(folder: Path) -> Path:
-    """Return the checkpoint that `latest` names.
+def latest_checkpoint(folder: Path, only: Collection[str] | None = None) -> Path:
+    """Return the checkpoint that `latest` names, of which these files (`only`; all without it) are as written.
 
     Raises:
         ConfigError: There is none, or it is damaged.
@@ -104,18 +104,20 @@ def latest_checkpoint(folder: Path) -> Path:
     if not link.exists() and not link.is_symlink():
         raise ConfigError(f"No checkpoint in {folder}: the run stopped before its first was written.")
     checkpoint = follow(link)
-    damage = find_damage(checkpoint)
+    damage = find_damage(checkpoint, only)
     if damage is not None:
         others = ", ".join(path.name for path in list_checkpoints(folder) if path != checkpoint) or "none"
         raise ConfigError(f"Checkpoint {checkpoint} is damaged: {damage}. Other checkpoints beside it: {others}.")
     return checkpoint
 
 
-def find_damage(checkpoint: Path) -> str | None:
-    """Say what is wrong with a checkpoint's files, or return None if they are as they were written."""
+def find_damage(checkpoint: Path, only: Collection[str] | None = None) -> str | None:
+    """Say what is wrong with a checkpoint's files (`only` these), or return None if they are as they were written."""
     try:
         manifest = json.loads((checkpoint / _MANIFEST).read_text(encoding="utf-8"))
         for name, digest in manifest.items():
+            if only is not None and name not in only:
+                continue
             if _digest(checkpoint / name) != digest:
                 return f"{name} is not as it was written"
     except (OSError, ValueError, AttributeError) as error:
@@ -129,7 +131,7 @@ def _digest(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)  # Windows flushes only what is writable
     try:
         os.fsync(descriptor)
     finally:

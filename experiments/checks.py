@@ -1,11 +1,16 @@
 """Refuses impossible runs in words, in the driver, before anything heavy starts."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
 
+from gymnasium.spaces import Box
+
 from envs.errors import ConfigError
 from envs.factory import make_env
+from envs.seeds import FIRST_TRAINING_SEED
+from envs.stacking import frame_stack
 from experiments.cluster import Plan, make_plan
 from experiments.logs import silence_chatter
 
@@ -26,6 +31,7 @@ def check_run(config: dict[str, Any]) -> Plan:
 
     plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
     rllib = build_config(config, plan)
+    rllib.check(plan)
     _try_tracking(config["tracking"])
     spaces = _try_env(config["env"])
     _try_module(config, rllib, spaces)
@@ -33,6 +39,8 @@ def check_run(config: dict[str, Any]) -> Plan:
 
 
 def _check_numbers(config: dict[str, Any]) -> None:
+    if config["name"] != Path(config["name"]).name or config["name"] in (".", ".."):
+        raise ConfigError(f"name={config['name']}: expected one word; it becomes a folder below paths.outputs.")
     stop = config["stop"]
     if all(value is None for value in stop.values()):
         raise ConfigError(f"A run needs an end: set one of {', '.join(f'stop.{name}' for name in stop)}.")
@@ -40,12 +48,27 @@ def _check_numbers(config: dict[str, Any]) -> None:
     positive |= {"checkpoint.every_s": config["checkpoint"]["every_s"], "checkpoint.keep": config["checkpoint"]["keep"]}
     positive |= {f"evaluation.{name}": config["evaluation"][name] for name in ("every_s", "episodes")}
     for name, value in positive.items():
-        if value <= 0:
+        if not 0 < value < math.inf:
             raise ConfigError(f"{name}={value}: expected more than 0.")
+    if math.isnan(stop["return_mean"] or 0.0):
+        raise ConfigError(f"stop.return_mean={stop['return_mean']}: expected a number.")
+    _check_tracks(config["evaluation"])
     if config["tuner"]["num_trials"] != 1:
         raise ConfigError(f"tuner.num_trials={config['tuner']['num_trials']}: tuner=single runs one trial.")
     if config["seed"] < 0:
         raise ConfigError(f"seed={config['seed']}: expected 0 or more.")
+
+
+def _check_tracks(evaluation: dict[str, Any]) -> None:
+    if evaluation["final_episodes"] < 0:
+        raise ConfigError(f"evaluation.final_episodes={evaluation['final_episodes']}: expected 0 (none) or more.")
+    for first, number in (("first_seed", "episodes"), ("final_first_seed", "final_episodes")):
+        last = evaluation[first] + evaluation[number]
+        if not 0 <= evaluation[first] <= last <= FIRST_TRAINING_SEED:
+            raise ConfigError(
+                f"evaluation.{first}={evaluation[first]} with {number}={evaluation[number]}: expected tracks from 0 to "
+                f"{FIRST_TRAINING_SEED - 1}; training drives those above."
+            )
 
 
 def _check_outputs(folder: Path) -> None:
@@ -73,17 +96,23 @@ def _try_tracking(section: dict[str, Any]) -> None:
 
 def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:
     """Build an env, reset and step it once, and return its spaces."""
-    env = make_env(section, training=True)
+    env = None
     try:
+        env = make_env(section, training=True)
         env.reset(seed=0)
         env.step(env.action_space.sample())
+    except ConfigError:
+        raise
     except Exception as error:
-        raise ConfigError(
-            f"The env {section['_target_']} failed in its first step: {type(error).__name__}: {error}"
-        ) from error
+        when = "could not be built" if env is None else "failed in its first step"
+        raise ConfigError(f"The env {section['_target_']} {when}: {type(error).__name__}: {error}") from error
     finally:
-        env.close()
-    return env.observation_space, env.action_space
+        if env is not None:
+            env.close()
+    actions = env.action_space
+    if not isinstance(actions, Box) or len(actions.shape) != 1 or not actions.is_bounded():
+        raise ConfigError(f"The env {section['_target_']} acts in {actions}; expected a bounded Box of one dimension.")
+    return env.observation_space, actions
 
 
 def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any]) -> None:
@@ -93,7 +122,7 @@ def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any]) -> 
 
     from experiments.spaces import module_space
 
-    stacked = module_space(spaces[0], config["env"]["frame_stack"])
+    stacked = module_space(spaces[0], frame_stack(config["env"]))
     try:
         with torch.device("meta"):
             rllib.get_rl_module_spec(spaces={DEFAULT_MODULE_ID: (stacked, spaces[1])}, inference_only=False).build()

@@ -113,6 +113,7 @@ def start_ray(plan: Plan) -> None:
     # Ray turns 127.0.0.1 into the machine's outer address and then listens on all of them. One machine needs neither.
     with mock.patch.object(services, "resolve_ip_for_localhost", lambda host: host):
         ray.init(
+            address="local",  # a cluster that happens to run here is not ours to use
             num_cpus=plan.num_cpus,
             num_gpus=math.ceil(plan.num_gpus) or None,
             include_dashboard=False,

@@ -7,6 +7,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
+from experiments.cluster import Plan
 from experiments.runner import RacingEnvRunner
 
 
@@ -29,8 +30,8 @@ class ActorCriticOptions(BaseModel):
 class RacingConfig(AlgorithmConfig):
     """An `AlgorithmConfig` whose `training` section is one strict options class.
 
-    Subclasses name `options_class`, `module_class`, `learner_class_` and whether sampling and learning run at the
-    same time (`overlaps_sampling`), which decides how cores are shared.
+    Subclasses name `options_class` and whether sampling and learning run at the same time (`overlaps_sampling`), which
+    decides how cores are shared.
     """
 
     options_class: type[ActorCriticOptions]
@@ -67,6 +68,9 @@ class RacingConfig(AlgorithmConfig):
         """Set the file that runners log to."""
         self.log_file = path
         return self
+
+    def check(self, plan: Plan) -> None:
+        """Raise a ConfigError if the options do not go with so many runners and envs; most do with any."""
 
     def module_options(self) -> dict[str, Any]:
         """Return the RLModule's `model_config`."""

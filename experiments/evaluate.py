@@ -1,5 +1,6 @@
 """`python -m experiments.evaluate run=latest`: the score protocol, on a policy's two files and nothing else."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ from experiments.drive import drive_parallel
 from experiments.pictures import draw_curve, draw_returns
 from experiments.policy import DrivingPolicy
 from experiments.runs import find_policy_folder
+from experiments.schema import EvaluateConfig, register_schema, to_plain
 from experiments.scores import format_score, summarise
 from experiments.videos import record_best_median_worst
 
@@ -52,7 +54,7 @@ def evaluate(
     evaluation = summarise(
         driven,
         env=name,
-        checkpoint=str(policy_folder),
+        checkpoint=os.path.relpath(policy_folder, results),
         commit=current_commit(),
         first_seed=first_seed,
         deterministic=True,
@@ -63,6 +65,8 @@ def evaluate(
     if (results / folders.PROGRESS).is_file():
         draw_curve(results / folders.PROGRESS, results / folders.CURVE, title=_title(policy.description.training))
     if video:
+        for earlier in (results / folders.VIDEOS).glob("*.mp4"):
+            earlier.unlink()
         record_best_median_worst(policy, env_config, driven, results / folders.VIDEOS)
     return evaluation
 
@@ -80,21 +84,23 @@ def _title(training: dict[str, Any]) -> str:
 
 def main(config: DictConfig) -> int:
     """Evaluate what `run=` names."""
-    for key in ("episodes", "num_processes"):
-        if config[key] is not None and config[key] < 1:
-            raise ConfigError(f"{key}={config[key]}: expected at least 1.")
-    policy_folder, results = find_policy_folder(str(config.run), Path(config.paths.outputs).absolute())
+    plain = to_plain(config, EvaluateConfig)
+    for key, least in (("episodes", 1), ("num_processes", 1), ("first_seed", 0)):
+        if plain[key] is not None and plain[key] < least:
+            raise ConfigError(f"{key}={plain[key]}: expected at least {least}.")
+    policy_folder, results = find_policy_folder(plain["run"], Path(plain["paths"]["outputs"]))
     evaluation = evaluate(
         policy_folder,
         results,
-        episodes=config.episodes,
-        first_seed=config.first_seed,
-        video=config.video,
-        num_processes=config.num_processes or available_cores(),
+        episodes=plain["episodes"],
+        first_seed=plain["first_seed"],
+        video=plain["video"],
+        num_processes=plain["num_processes"] or available_cores(),
     )
     print(describe_results(results, evaluation))
     return OK
 
 
 if __name__ == "__main__":
+    register_schema()
     run_app(main, config_name="evaluate")

@@ -13,6 +13,8 @@ from experiments.policy import DrivingPolicy, PolicyDescription
 
 logger = logging.getLogger(__name__)
 
+_DEADLINE_S = 900.0
+
 
 class Evaluator:
     """Drives a policy on the stock task; one of these lives as a Ray actor beside each trial."""
@@ -48,7 +50,7 @@ class BackgroundEvaluation:
         self._every_s, self._seeds = every_s, seeds
         self._evaluator: Any = ray.remote(num_cpus=0, max_restarts=-1)(Evaluator).remote(description)
         self._pending: ray.ObjectRef | None = None
-        self._next_s = every_s
+        self._next_s, self._give_up_s = every_s, 0.0
         self.notes: list[str] = []  # what the user should hear of, until the trial reports it
 
     def poll(self, elapsed_s: float, weights: dict[str, torch.Tensor]) -> dict[str, float]:
@@ -64,7 +66,12 @@ class BackgroundEvaluation:
                 logger.exception("An evaluation failed.")
                 self.notes.append(f"An evaluation failed; training goes on. {str(error).strip().splitlines()[-1]}")
             self._pending = None
+        if self._pending is not None and elapsed_s > self._give_up_s:
+            self.notes.append(f"An evaluation took more than {_DEADLINE_S:.0f} s and was given up; training goes on.")
+            ray.kill(self._evaluator, no_restart=False)
+            self._pending = None
         if self._pending is None and elapsed_s >= self._next_s:
+            self._give_up_s = elapsed_s + _DEADLINE_S
             self._next_s = elapsed_s + self._every_s
             self._pending = self._evaluator.evaluate.remote(weights, self._seeds)
         return result

@@ -30,13 +30,15 @@ SHARED_BY_SINGLE_TRIAL = (CHECKPOINTS, PROGRESS, EVALUATION, CURVE, RETURNS, VID
 def point(link: Path, target: Path) -> None:
     """Let `link` name `target`, replacing what it named before in one step.
 
-    A symbolic link, relative so that the outputs can be moved; where the system allows none (Windows without
-    developer mode), a text file that holds the path.
+    A symbolic link, relative so that the outputs can be moved; where the system allows none (Windows), a text file
+    that holds the path.
     """
     relative = os.path.relpath(target, link.parent)
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     try:
+        if os.name == "nt":  # it may allow links, but not to replace one in one step
+            raise OSError("links cannot be replaced here")
         fresh.symlink_to(relative, target_is_directory=target.is_dir())
     except OSError:
         fresh.write_text(relative, encoding="utf-8")

@@ -72,6 +72,11 @@ class RacingLearner(TorchLearner):
         loss.backward()
         parameters: Iterable[nn.Parameter] = self.optimizer.param_groups[0]["params"]
         norm = nn.utils.clip_grad_norm_(parameters, self.config.options.max_grad_norm, foreach=True)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"The gradient of update {self.num_updates + 1} is not finite, so learning has diverged; the last "
+                "checkpoint is from before. Try a smaller algo.training.lr, or look for non-finite rewards."
+            )
         self.optimizer.step()
         self.num_updates += 1
         return norm.detach()

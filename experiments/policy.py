@@ -14,12 +14,13 @@ from safetensors.torch import load_file, save_file
 
 from envs.contract import unsquash
 from envs.errors import ConfigError
-from envs.stacking import FrameStacker, as_parts, observation_parts
+from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
 from experiments.spaces import module_space, space_from_json, space_to_json
 from models.actor import Actor
 
 WEIGHTS = "policy.safetensors"
 DESCRIPTION = "policy.json"
+POLICY_FILES = (WEIGHTS, DESCRIPTION)
 _FORMAT = 1
 
 
@@ -46,7 +47,7 @@ class PolicyDescription:
     def build_actor(self) -> Actor:
         """Build the actor, untrained."""
         return Actor(
-            observation_space=module_space(self.observation_space, self.env["frame_stack"]),
+            observation_space=module_space(self.observation_space, frame_stack(self.env)),
             action_space=self.action_space,
             encoder=self.encoder,
             head=self.head,
@@ -118,7 +119,7 @@ class DrivingPolicy:
 
     def start(self, num_envs: int) -> None:
         """Prepare to drive `num_envs` envs side by side."""
-        self._stacker = FrameStacker(num_envs, self.description.env["frame_stack"], self._images)
+        self._stacker = FrameStacker(num_envs, frame_stack(self.description.env), self._images)
 
     def act(self, observation: Any, is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         """Return the envs' actions `(N, A)`, in the env's box, for their single-frame observations.

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from experiments.fragment import EpisodeOutcome, Fragment
 
 logger = logging.getLogger(__name__)
 
+_POLL_S = 1.0  # pause between two looks at whether the run was asked to stop
 _RETURN_WINDOW = 100  # finished episodes that the running mean looks back on
 
 
@@ -42,6 +44,8 @@ class RacingAlgorithm(Algorithm):
         self.runner_restarts = 0
         self.losses: dict[str, float] = {}
         self.notes: list[str] = []  # what the user should hear of, until the trial reports it
+        self.is_stopping: Callable[[], bool] = lambda: False  # whether to wait for runners no longer
+        self._asked: set[int] = set()
         self._outcomes: deque[EpisodeOutcome] = deque(maxlen=_RETURN_WINDOW)
         self._weights: ray.ObjectRef | None = None
         self._seconds = {metrics.SAMPLE_S: 0.0, metrics.LEARN_S: 0.0}
@@ -60,6 +64,7 @@ class RacingAlgorithm(Algorithm):
             "random_actions": random_actions,
             "weights": self._weights,
         }
+        self._asked = set(self.env_runner_group.healthy_worker_ids())
         self.env_runner_group.foreach_env_runner_async(
             lambda runner: runner.sample(**arguments), tag="sample", healthy_only=True
         )
@@ -67,23 +72,40 @@ class RacingAlgorithm(Algorithm):
     def collect_fragments(self) -> dict[int, Fragment]:
         """Wait for the fragments that were asked for, by runner, and count what is in them.
 
-        A runner that died is left out; RLlib replaces it before the next step, a bounded number of times.
+        A runner that died is left out, one that does not answer in time (`env_runners.sample_timeout_s`) is killed;
+        both are replaced before the next step, a bounded number of times.
 
         Raises:
             RuntimeError: No runner answered and none is left that could.
         """
         began = time.perf_counter()
-        ready = dict(
-            self.env_runner_group.fetch_ready_async_reqs(tags="sample", timeout_seconds=self.config.sample_timeout_s)
-        )
+        deadline = began + self.config.sample_timeout_s
+        ready: dict[int, Fragment] = {}
+        while waited_for := self._asked & set(self.env_runner_group.healthy_worker_ids()) - ready.keys():
+            if time.perf_counter() > deadline:
+                self._kill_hung(waited_for)
+                break
+            if self.is_stopping():
+                break
+            ready |= dict(self.env_runner_group.fetch_ready_async_reqs(tags="sample", timeout_seconds=_POLL_S))
         self.count_seconds(metrics.SAMPLE_S, began)
-        if not ready:
+        if not ready and not self.is_stopping():
             self._wait_for_a_runner()
         for fragment in ready.values():
             self.frames += fragment.frames
             self.decisions += fragment.decisions
             self._outcomes.extend(fragment.outcomes)
         return dict(sorted(ready.items()))
+
+    def _kill_hung(self, runners: set[int]) -> None:
+        """Kill runners that hang in an env; Ray restarts them."""
+        for runner in sorted(runners):
+            self.notes.append(
+                f"Env runner {runner} did not answer within {self.config.sample_timeout_s:.0f} s "
+                "(algo.env_runners.sample_timeout_s) and is restarted."
+            )
+            logger.warning(self.notes[-1])
+            ray.kill(self.env_runner_group._worker_manager.actors()[runner], no_restart=False)
 
     def _wait_for_a_runner(self) -> None:
         """Give runners that Ray is restarting the time to come back."""
@@ -164,6 +186,7 @@ class RacingAlgorithm(Algorithm):
             "runner_restarts": self.runner_restarts,
             "outcomes": [asdict(outcome) for outcome in self._outcomes],
             "torch_random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all(),
             "learner": self.learner.training_state(),
         }
 
@@ -174,6 +197,8 @@ class RacingAlgorithm(Algorithm):
         self._outcomes.clear()
         self._outcomes.extend(EpisodeOutcome(**row) for row in state["outcomes"])
         torch.set_rng_state(state["torch_random"])
+        if len(state["cuda_random"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state["cuda_random"])
         self.learner.restore_training_state(state["learner"])
         self.publish_weights()
 

@@ -16,7 +16,7 @@ from ray.rllib.utils.checkpoints import Checkpointable
 
 from envs.contract import FAULT, FRAMES, LAP_TIME_S, OFF_TRACK, unsquash
 from envs.factory import make_vector_env
-from envs.stacking import FrameStacker, as_parts, observation_parts
+from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
 from experiments.fragment import EpisodeOutcome, Fragment
 from experiments.logs import log_to
 from experiments.spaces import module_space
@@ -42,7 +42,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         if config.log_file is not None:
             log_to(Path(config.log_file))
         super().__init__(config=config, **kwargs)
-        self._stack = int(self.config.env_config["frame_stack"])
+        self._stack = frame_stack(self.config.env_config)
         self.num_envs = self.config.num_envs_per_env_runner
         self._started = False
         self._age = np.zeros(self.num_envs, np.int32)

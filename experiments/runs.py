@@ -9,7 +9,7 @@ import yaml
 from envs.errors import ConfigError
 from experiments import folders
 from experiments.checkpoints import find_damage, latest_checkpoint
-from experiments.policy import DESCRIPTION
+from experiments.policy import DESCRIPTION, POLICY_FILES
 
 
 def create_run_folder(outputs: Path, name: str, choices: dict[str, str]) -> Path:
@@ -33,7 +33,7 @@ def find_run_folder(word: str, outputs: Path) -> Path:
         ConfigError: There is no such run; those that there are, are listed.
     """
     link = outputs / folders.LATEST
-    folder = folders.follow(link) if word == folders.LATEST else Path(word).absolute()
+    folder = folders.follow(link) if word == folders.LATEST else Path(word).resolve()
     if (folder / folders.CONFIG).is_file() and (folder / folders.TRIALS).is_dir():
         return folder
     known = sorted((path.parent for path in outputs.glob(f"*/*/{folders.CONFIG}")), key=lambda path: path.name)
@@ -58,19 +58,21 @@ def find_policy_folder(word: str, outputs: Path) -> tuple[Path, Path]:
     """
     folder = Path(word).resolve()
     if (folder / DESCRIPTION).is_file():
-        damage = find_damage(folder)
+        if folder.parent.name != folders.CHECKPOINTS:  # a policy that left its run
+            return folder, folder
+        damage = find_damage(folder, POLICY_FILES)
         if damage is not None:
             raise ConfigError(f"Checkpoint {folder} is damaged: {damage}.")
         return folder, folder.parent.parent
     if (folder / folders.CONFIG).is_file() and not (folder / folders.TRIALS).is_dir():
-        return latest_checkpoint(folder / folders.CHECKPOINTS), folder
+        return latest_checkpoint(folder / folders.CHECKPOINTS, POLICY_FILES), folder
     run_folder = find_run_folder(word, outputs)
     trials = find_trial_folders(run_folder)
     if not trials:
         raise ConfigError(f"{run_folder} has no trial yet: the run stopped while it was starting. Start it anew.")
     if len(trials) > 1:
         raise ConfigError(f"{run_folder} has {len(trials)} trials; name one: run={trials[0]}, …")
-    return latest_checkpoint(trials[0] / folders.CHECKPOINTS), trials[0]
+    return latest_checkpoint(trials[0] / folders.CHECKPOINTS, POLICY_FILES), trials[0]
 
 
 def read_config(folder: Path) -> dict[str, Any]:

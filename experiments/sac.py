@@ -9,9 +9,11 @@ from pydantic import Field
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from envs.stacking import observation_parts
+from envs.errors import ConfigError
+from envs.stacking import frame_stack, observation_parts
 from experiments import metrics
 from experiments.augmentation import random_shift
+from experiments.cluster import Plan
 from experiments.config import ActorCriticOptions, RacingConfig
 from experiments.racing_algorithm import RacingAlgorithm
 from experiments.replay import ReplayRing
@@ -45,6 +47,21 @@ class SACConfig(RacingConfig):
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or SAC)
+
+    def check(self, plan: Plan) -> None:
+        """Raise a ConfigError if learning would start before anything can be learnt from, or replay is too small."""
+        options, streams = self.options, plan.num_env_runners * plan.envs_per_runner
+        needed = streams * (options.n_step + 1)
+        if options.start_after_decisions < needed:
+            raise ConfigError(
+                f"algo.training.start_after_decisions={options.start_after_decisions}: {streams} envs with n_step="
+                f"{options.n_step} need at least {needed} decisions before one can be learnt from."
+            )
+        if options.replay_capacity < options.start_after_decisions:
+            raise ConfigError(
+                f"algo.training.replay_capacity={options.replay_capacity}: expected at least start_after_decisions="
+                f"{options.start_after_decisions}."
+            )
 
     def module_options(self) -> dict[str, Any]:
         """Return the RLModule's `model_config`."""
@@ -95,7 +112,7 @@ class SAC(RacingAlgorithm):
             capacity=options.replay_capacity,
             # A resumed run may have fewer runners than it began with: their streams stay.
             num_streams=max(stored_num_streams(folder) or 0, config.num_env_runners * config.num_envs_per_env_runner),
-            frame_stack=config.env_config["frame_stack"],
+            frame_stack=frame_stack(config.env_config),
             n_step=options.n_step,
             gamma=options.gamma,
             seed=config.seed,

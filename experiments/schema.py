@@ -85,12 +85,25 @@ class RunConfig:
     evaluation: Evaluation = field(default_factory=Evaluation)
 
 
+@dataclass
+class EvaluateConfig:
+    """The keys of `python -m experiments.evaluate`."""
+
+    run: str = "latest"
+    episodes: int = 100
+    first_seed: int = 10_000
+    video: bool = True
+    num_processes: int | None = None
+    paths: Paths = field(default_factory=Paths)
+
+
 def register_schema() -> None:
-    """Let Hydra find the schema as `schema`."""
+    """Let Hydra find the schemas by the names in the defaults of `config.yaml` and `evaluate.yaml`."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
+    ConfigStore.instance().store(name="evaluate_schema", node=EvaluateConfig)
 
 
-def to_plain(config: DictConfig) -> dict[str, Any]:
+def to_plain(config: DictConfig, schema: type = RunConfig) -> dict[str, Any]:
     """Resolve a composed config into plain dicts with absolute paths, as it may cross processes.
 
     Raises:
@@ -102,7 +115,7 @@ def to_plain(config: DictConfig) -> dict[str, Any]:
     config = config.copy()
     config.paths.outputs = str(Path(config.paths.outputs).absolute())
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    _check_keys("", plain, RunConfig)
+    _check_keys("", plain, schema)
     return plain
 
 
@@ -119,7 +132,9 @@ def _check_keys(prefix: str, section: dict[str, Any], schema: type) -> None:
     known = {field.name: field for field in fields(schema)}
     for key, value in section.items():
         if key not in known:
-            raise ConfigError(f"There is no key {prefix}{key}. {prefix or 'The config '}has {', '.join(known)}.")
+            raise ConfigError(
+                f"There is no key {prefix}{key}. {prefix.rstrip('.') or 'The config'} has {', '.join(known)}."
+            )
         default = known[key].default_factory
         if is_dataclass(default):
             _check_keys(f"{key}.", value, cast(type, default))

@@ -32,8 +32,8 @@ _CLAIM_S = 60.0
 class Trial(ray.tune.Trainable):
     """Trains one configuration.
 
-    Its config is a run's plain config, with `run_folder`, `started_at` (seconds since the epoch, when the command
-    began) and `plan` beside it. What Tune would do about checkpoints, resuming and stopping happens here instead: a
+    Its config is a run's plain config, with `run_folder` and `started_at` (seconds since the epoch, when the command
+    began) beside it. What Tune would do about checkpoints, resuming and stopping happens here instead: a
     trial whose folder holds a checkpoint goes on from the newest whole one, whatever ended it.
     """
 
@@ -62,7 +62,9 @@ class Trial(ray.tune.Trainable):
         log = Path(config["run_folder"]) / folders.LOG
         log_to(log)
         rllib = build_config(config, plan).use_log(str(log))
-        self.algorithm = cast(type[RacingAlgorithm], rllib.algo_class)(rllib)
+        # Without our storage it would leave an empty folder in the home directory.
+        self.algorithm = cast(type[RacingAlgorithm], rllib.algo_class)(rllib, storage=self._storage)
+        self.algorithm.is_stopping = self._stop_request.exists
         self.algorithm.start_replay(self._folder / folders.REPLAY)
         self._description = self._describe_policy()
         self._earlier_s = 0.0  # wall time of the segments before this command
@@ -89,9 +91,10 @@ class Trial(ray.tune.Trainable):
         report[metrics.WALL_S] = self._elapsed_s
         report |= self._evaluation.poll(self._elapsed_s, self._actor_weights())
         ends = self._stop_request.exists() or self._is_finished
+        notes: list[str] = []
         if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
-            self._save()
-        notes = [*self.algorithm.notes, *self._evaluation.notes]
+            notes += self._try_save(must=ends)
+        notes += [*self.algorithm.notes, *self._evaluation.notes]
         self.algorithm.notes, self._evaluation.notes = [], []
         return report | {"done": ends, "resumed_at_frames": self._resumed_at_frames, "notes": notes}
 
@@ -125,6 +128,18 @@ class Trial(ray.tune.Trainable):
             training={"seed": self._config["seed"], "commit": current_commit(), **self._config["choices"]},
         )
 
+    def _try_save(self, must: bool) -> list[str]:
+        """Save; a disk that is full now may not be later, so only the last checkpoint must succeed."""
+        try:
+            self._save()
+        except OSError as error:
+            if must:
+                raise
+            self._saved_s = self._elapsed_s
+            logger.exception("Not saved.")
+            return [f"The checkpoint could not be written ({error}); training goes on, the one before it stays."]
+        return []
+
     def _save(self) -> None:
         description = replace(
             self._description, training=self._description.training | {"frames": self.algorithm.frames}
@@ -146,7 +161,7 @@ class Trial(ray.tune.Trainable):
         checkpoint = newest_whole_checkpoint(self._folder / folders.CHECKPOINTS)
         if checkpoint is None:
             return 0
-        state = torch.load(checkpoint / STATE, weights_only=True)
+        state = torch.load(checkpoint / STATE, weights_only=True, map_location="cpu")
         self._earlier_s = state["trial"]["wall_s"]
         self.algorithm.restore_training_state(state["algorithm"])
         logger.info("Going on from %s.", checkpoint)

@@ -49,7 +49,7 @@ def build(target: Mapping[str, Any], base: type, **built: Any) -> Any:
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"_target_: {name} does not import ({error}).") from error
     if not (isinstance(cls, type) and issubclass(cls, base)):
-        raise ValueError(f"_target_: {name} is not a {base.__name__}.")
+        raise ValueError(f"_target_: {name} is not a subclass of {base.__module__}.{base.__name__}.")
     accepted = [p for p in inspect.signature(cls).parameters if p not in built]
     unknown = sorted(set(arguments) - set(accepted))
     if unknown:

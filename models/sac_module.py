@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.actor_module import ActorModule
-from models.heads import QHeads
+from models.heads import QHeads, SquashedGaussianHead
 
 
 class SACModule(ActorModule):
@@ -25,6 +25,11 @@ class SACModule(ActorModule):
 
     def setup_critic(self) -> None:
         """Build critics, targets, the averaged actor and the temperature."""
+        if not isinstance(self.actor.head, SquashedGaussianHead):
+            raise ValueError(
+                f"SAC learns through its actions and needs models.heads.SquashedGaussianHead, got "
+                f"{type(self.actor.head).__name__}."
+            )
         self.critic = QHeads(
             feature_dim=self.critic_encoder.feature_dim,
             action_dim=self.action_space.shape[0],

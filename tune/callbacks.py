@@ -73,7 +73,10 @@ class Recorder(ray.tune.Callback):
         if (
             name not in self._reported
         ):  # after a resume: what was reported past the checkpoint happened on a lost branch
-            self._csv[name].truncate_after(int(result["resumed_at_frames"]))
+            try:
+                self._csv[name].truncate_after(int(result["resumed_at_frames"]))
+            except OSError as error:
+                self._line.note(f"{folders.PROGRESS} keeps rows of a branch that was lost: {error}")
         self._reported.add(name)
         self._csv[name].append(row)
         self._tracker.log(self._children[name], row, step=frames)
@@ -90,6 +93,10 @@ class Recorder(ray.tune.Callback):
         """Keep the ids of the MLflow runs for a resume, as soon as MLflow has given them."""
         trials = {name: self._tracker.run_id(handle) for name, handle in self._children.items()}
         ids = {"run": self._tracker.run_id(self._run), "trials": trials}
-        if ids != self._remembered:
+        if ids == self._remembered:
+            return
+        self._remembered = ids
+        try:
             folders.write_json(Path(self._config["run_folder"]) / folders.MLFLOW_RUN, ids)
-            self._remembered = ids
+        except OSError as error:
+            self._line.note(f"A resume would begin new MLflow runs: {error}")

@@ -6,7 +6,11 @@ from typing import Any
 from omegaconf import DictConfig
 
 from envs.errors import ConfigError
-from experiments.runs import find_run_folder, read_config
+from experiments import folders
+from experiments.checkpoints import newest_whole_checkpoint
+from experiments.cluster import Plan
+from experiments.ring_files import stored_num_streams
+from experiments.runs import find_run_folder, find_trial_folders, read_config
 from experiments.schema import to_plain
 
 # What may change between the segments of one run: it decides when a run ends and on what it runs, not what it learns.
@@ -33,10 +37,11 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
     refused = []
     for override in overrides:
         key, _, _ = override.lstrip("+~").partition("=")
-        if key == "resume" or key.partition(".")[0] == "paths":
+        if key == "resume" or key == "paths.outputs":
             continue
         if key in saved["choices"]:
-            before, now = saved["choices"][key], override.partition("=")[2]
+            word = override.partition("=")[2]
+            before, now = saved["choices"][key], None if word == "null" else word
         else:
             before, now = _value(saved, key), _value(asked, key)
         if before == now:
@@ -52,6 +57,23 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
             "Start a new run for these."
         )
     return folder, _moved(saved, str(folder.parent.parent))
+
+
+def check_trials(folder: Path, plan: Plan) -> None:
+    """Check that the trials of a run can go on as planned.
+
+    Raises:
+        ConfigError: All checkpoints of a trial are damaged, or its replay was laid out for fewer envs than planned.
+    """
+    for trial in find_trial_folders(folder):
+        newest_whole_checkpoint(trial / folders.CHECKPOINTS)
+        stored, needed = stored_num_streams(trial / folders.REPLAY), plan.num_env_runners * plan.envs_per_runner
+        if stored is not None and needed > stored:
+            raise ConfigError(
+                f"The replay of {trial} was laid out for {stored} envs, and {plan.num_env_runners} runners with "
+                f"{plan.envs_per_runner} envs each are {needed}. Choose fewer: ray.num_env_runners=… "
+                "ray.envs_per_runner=…"
+            )
 
 
 def _moved(saved: dict[str, Any], outputs: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from experiments.tracking import RunHandle, Tracker
 from models.encoder import build
 from tune.interrupt import Interrupt
 from tune.overlay import check_experiment
-from tune.resume import resumed_config
+from tune.resume import check_trials, resumed_config
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ def run(config: DictConfig) -> int:
     else:
         run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
         plan = check_run(plain)
+        check_trials(run_folder, plan)
         folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
     claim = folders.claim(run_folder, timeout_s=2.0)
     (run_folder / folders.TRIALS).mkdir(exist_ok=True)
@@ -66,7 +67,7 @@ def new_config(config: DictConfig) -> dict[str, Any]:
     del plain["resume"]
     hydra = HydraConfig.get()
     chosen = hydra.runtime.choices
-    check_experiment(chosen["experiment"], chosen["algo"], list(hydra.overrides.task), hydra.job.config_name)
+    check_experiment(chosen["experiment"], chosen["algo"], list(hydra.overrides.task), str(hydra.job.config_name))
     plain["choices"] = {group: chosen[group] for group in _CHOICES}
     return plain
 
@@ -157,10 +158,10 @@ class Sweep:
             logger.info("A trial failed: %s", failure)  # whole, to the log
             reason = failure.strip().splitlines()[-1]
             print(f"error: {reason}\nMore of it stands in {self._folder / folders.LOG}.", file=sys.stderr)
-        if self._interrupt.is_requested:
-            return INTERRUPTED
         if failures:
             return FAILED
+        if self._interrupt.is_requested:
+            return INTERRUPTED
         settings = self._config["evaluation"]
         for trial in find_trial_folders(self._folder):
             if settings["final_episodes"] == 0:

@@ -3,9 +3,11 @@
 import os
 import sys
 
+import gymnasium as gym
 import pytest
 
 from envs.app import run_app
+from envs.dummy import DummyEnv
 from experiments.schema import register_schema
 from tune.sweep import run
 
@@ -87,6 +89,20 @@ def test_unknown_key_lists_the_keys(refuse, word, expected):
         ("ray.num_cpus=4096", ["ray.num_cpus=4096", "cores"]),
         ("ray.num_gpus=64", ["ray.num_gpus=64", "GPU"]),
         ("env.frame_stack=0", ["frame_stack"]),
+        ("name=a/b", ["name=a/b", "one word"]),
+        ("name=..", ["name=..", "one word"]),
+        ("stop.wall_s=nan", ["stop.wall_s=nan"]),
+        ("checkpoint.every_s=nan", ["checkpoint.every_s=nan"]),
+        ("evaluation.final_episodes=-1", ["evaluation.final_episodes=-1"]),
+        ("evaluation.first_seed=-1", ["evaluation.first_seed=-1"]),
+        ("evaluation.final_first_seed=5000000", ["evaluation.final_first_seed=5000000", "training"]),
+        ("algo.training.start_after_decisions=4", ["start_after_decisions=4", "at least"]),
+        ("algo.training.replay_capacity=100", ["replay_capacity=100", "at least"]),
+        ("algo.training.head._target_=models.heads.BetaHead", ["SquashedGaussianHead", "BetaHead"]),
+        ("algo.training.head._target_=os.system", ["os.system", "models.heads.ActionHead"]),
+        ("model.strides=[0,2,1]", ["strides=[0, 2, 1]", "at least 1"]),
+        ("algo=null", ["one of its options", "--help"]),
+        ("--multirun", ["--multirun"]),
     ],
 )
 def test_wrong_value_is_named(refuse, word, expected):
@@ -124,6 +140,35 @@ def test_env_that_raises_in_its_first_step(refuse):
     assert "DummyEnv" in message
 
 
+class Unbuildable(gym.Env):
+    """An env whose game does not answer."""
+
+    def __init__(self, training, render_mode):
+        raise ConnectionError("nobody listens")
+
+
+class Discrete(DummyEnv):
+    """An env that a policy over boxes cannot drive."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.action_space = gym.spaces.Discrete(3)
+
+    def step(self, action):
+        return super().step(self.optimal_action())
+
+
+def test_env_that_cannot_be_built(refuse, monkeypatch):
+    monkeypatch.setattr("envs.dummy.DummyEnv", Unbuildable)
+    words = [f"~env.{key}" for key in ("obs", "image_size", "num_decisions", "frame_stack")]
+    assert "could not be built: ConnectionError: nobody listens" in refuse("env=dummy", *words)
+
+
+def test_actions_that_no_policy_takes(refuse, monkeypatch):
+    monkeypatch.setattr("envs.dummy.DummyEnv", Discrete)
+    assert "acts in Discrete(3); expected a bounded Box" in refuse("env=dummy", "~env.frame_stack")
+
+
 def test_resuming_what_is_not_there(refuse, tmp_path):
     assert "is no run" in refuse("resume=latest")
     assert "is no run" in refuse(f"resume={tmp_path / 'nowhere'}")
@@ -149,3 +194,8 @@ def test_evaluating_what_is_not_there(refuse, tmp_path):
     assert "is no run" in refuse(main=main, config_name="evaluate")
     assert "is no run" in refuse(f"run={tmp_path}", main=main, config_name="evaluate")
     assert "episodes=0" in refuse("episodes=0", main=main, config_name="evaluate")
+    assert "first_seed=-1" in refuse("first_seed=-1", main=main, config_name="evaluate")
+    assert "ten" in refuse("episodes=ten", main=main, config_name="evaluate")
+    assert "no key typo" in refuse("+typo=1", main=main, config_name="evaluate")
+    assert "first_seed" in refuse("seed=1", main=main, config_name="evaluate")
+    assert "env" in refuse("env=dummy", main=main, config_name="evaluate")

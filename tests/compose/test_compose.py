@@ -38,7 +38,7 @@ def test_every_other_option_composes(compose, group):
 
 
 def test_debug_overrides_what_stands_in_the_config(compose):
-    assert compose("debug=smoke")["stop"] == {"frames": 2000, "wall_s": 60.0, "return_mean": None}
+    assert compose("debug=smoke")["stop"] == {"frames": 12000, "wall_s": 60.0, "return_mean": None}
 
 
 def test_paths_are_absolute(compose):

@@ -95,6 +95,20 @@ def test_a_runner_that_is_killed_is_replaced(build, tiny):
     assert "was replaced after a crash" in algorithm.notes[0]
 
 
+def test_a_runner_that_hangs_is_replaced(build, tiny):
+    algorithm = build(*tiny["ppo"], "+algo.env_runners.sample_timeout_s=4")
+    train(algorithm, 4)
+    (pid,) = algorithm.env_runner_group.foreach_env_runner(lambda runner: os.getpid(), local_env_runner=False)
+    os.kill(pid, signal.SIGSTOP)
+    before = algorithm.frames
+    for _ in range(60):
+        algorithm.train()
+        if algorithm.frames > before:
+            break
+    assert algorithm.frames > before
+    assert "did not answer within 4 s" in algorithm.notes[0]
+
+
 def test_an_env_that_keeps_crashing_ends_the_trial_in_words(build, tiny):
     words = ("+env.fail_at_step=10", "+algo.fault_tolerance.max_num_env_runner_restarts=1")
     algorithm = build(*tiny["ppo"], *words, "+algo.fault_tolerance.env_runner_restore_timeout_s=8")

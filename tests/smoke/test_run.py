@@ -140,7 +140,7 @@ def test_damaged_newest_checkpoint_falls_back(command, words, tmp_path):
     assert run.finish() == 0, run.output
     outputs = tmp_path / "outputs"
     whole, damaged = list_checkpoints(outputs / "latest" / "checkpoints")[-2:]
-    (damaged / "state.pt").write_bytes(b"half")
+    (damaged / "policy.safetensors").write_bytes(b"half")
     refused = command("-m", "experiments.evaluate", f"paths.outputs={outputs}", "episodes=1")
     assert refused.finish() == 2
     assert f"{damaged.name} is damaged" in refused.output
@@ -148,4 +148,5 @@ def test_damaged_newest_checkpoint_falls_back(command, words, tmp_path):
     assert resumed.finish() == 0, resumed.output
     log = (outputs / "latest" / "run.log").read_text()
     assert f"{damaged.name} is damaged" in log
+    assert f"{damaged.name} is damaged" in resumed.output
     assert f"Going on from {whole.resolve()}" in log.replace(str(outputs / "latest"), str(whole.resolve().parents[2]))

@@ -61,6 +61,7 @@ def test_runs_of_the_same_second_have_folders_of_their_own(outputs):
 def test_a_run_is_found_by_latest_and_by_its_path(make_run, outputs):
     first, second = make_run(), make_run()
     assert find_run_folder("latest", outputs) == second
+    assert find_run_folder(str(outputs / "latest"), outputs) == second  # the folder itself, not the link to it
     assert find_run_folder(str(first), outputs) == first
     assert find_run_folder(f"outputs/default/{first.name}", outputs) == first
 
@@ -97,6 +98,22 @@ def test_a_checkpoint_named_through_links_still_belongs_to_its_trial(make_run, o
     (run / "checkpoints").symlink_to(trial / "checkpoints")  # as every run with a single trial has it
     found = find_policy_folder(str(run / "checkpoints" / "latest"), outputs)
     assert (found[0].resolve(), found[1]) == (trial / "checkpoints" / f"frames_{20:012d}", trial)
+
+
+def test_a_policy_that_left_its_run_is_taken_as_it_is(make_run, outputs, tmp_path):
+    newest, _ = find_policy_folder(str(make_run()), outputs)
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("policy.json", "policy.safetensors"):
+        (alone / name).write_bytes((newest / name).read_bytes() if (newest / name).exists() else b"")
+    assert find_policy_folder(str(alone), outputs) == (alone, alone)
+
+
+def test_a_damaged_training_state_does_not_keep_a_policy_from_driving(make_run, outputs):
+    run = make_run()
+    newest, trial = find_policy_folder(str(run), outputs)
+    (newest / "state.pt").write_bytes(b"half")
+    assert find_policy_folder(str(run), outputs) == (newest, trial)
 
 
 def test_of_several_trials_one_must_be_named(make_run, outputs):
