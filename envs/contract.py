@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from envs.errors import ConfigError
 
-ACTION_NAMES = ("steer", "throttle", "brake")
 ACTION_LOW = (-1.0, 0.0, 0.0)
 ACTION_HIGH = (1.0, 1.0, 1.0)
 
@@ -24,8 +23,6 @@ OFF_TRACK = "off_track"  # always: bool, no wheel is on the road
 FRAMES = "frames"  # always: int, physics steps in this decision; 0 in the info of a reset
 TRACK_SEED = "track_seed"  # int, the seed that made this episode's track, where there is one
 EARLY_END = "early_end"  # str, only on the step in which a training rule (not the task) ended the episode
-LINK_AGE_S = "link_age_s"  # float, remote games: age of the state when it was read
-LINK_SKIPPED = "link_skipped"  # int, remote games: states that were not read in this decision
 FAULT = "fault"  # str, only when a link failed: a sentence
 
 ALWAYS_IN_INFO = (SPEED_MPS, PROGRESS, LAP, OFF_TRACK, FRAMES)
@@ -51,18 +48,6 @@ def unsquash(
     """
     centre, half_range = _centre_and_half_range(low, high)
     return np.clip(centre + actions * half_range, low, high).astype(np.float32, copy=False)
-
-
-def squash(
-    actions: npt.NDArray[np.floating[Any]],
-    low: npt.NDArray[np.floating[Any]],
-    high: npt.NDArray[np.floating[Any]],
-) -> npt.NDArray[np.float32]:
-    """Map actions of an env's box onto [-1, 1]: the inverse of `unsquash`, with the same shapes and errors."""
-    centre, half_range = _centre_and_half_range(low, high)
-    # An axis whose bounds are equal has one action only; every place of [-1, 1] means it, and 0 is the middle.
-    safe_range = np.where(half_range == 0.0, 1.0, half_range)
-    return np.clip((actions - centre) / safe_range, -1.0, 1.0).astype(np.float32, copy=False)
 
 
 def _centre_and_half_range(

@@ -1,4 +1,4 @@
-"""The few error classes of the suite, in its lowest layer so that every other may raise them."""
+"""The error classes of the suite, in its lowest layer so that every other may raise them."""
 
 
 class ConfigError(ValueError):
@@ -6,11 +6,3 @@ class ConfigError(ValueError):
 
     The message says what was expected, what came and what to do. Commands exit with 2.
     """
-
-
-class SimulatorUnavailable(RuntimeError):  # noqa: N818 - a state of the world, and the name that users know
-    """A game that does not answer, or answers no longer."""
-
-
-class ProtocolError(RuntimeError):
-    """Bytes from a game that do not follow its protocol."""

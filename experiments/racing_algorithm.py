@@ -95,6 +95,8 @@ class RacingAlgorithm(Algorithm):
             self.frames += fragment.frames
             self.decisions += fragment.decisions
             self._outcomes.extend(fragment.outcomes)
+            faults = {outcome.fault for outcome in fragment.outcomes} - {None}
+            self.notes += [f"An episode ended by a fault: {fault}" for fault in sorted(map(str, faults))]
         return dict(sorted(ready.items()))
 
     def _kill_hung(self, runners: set[int]) -> None:
