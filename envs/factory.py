@@ -10,11 +10,14 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from envs.arguments import check_names, check_range, check_types
 from envs.errors import ConfigError
-from envs.seeds import episode_seeds
+from envs.seeds import episode_seeds, training_range_from
 from envs.wrappers import TrainingSeeds
 
 TARGET = "_target_"
 FRAME_STACK = "frame_stack"
+TRAIN_SEEDS = "train_seeds"
+EVALUATION = "evaluation"
+_NOT_ARGUMENTS = (TARGET, FRAME_STACK, TRAIN_SEEDS, EVALUATION)
 GIVEN = ("training", "render_mode")  # arguments of every env that the caller decides, not the config
 
 
@@ -23,7 +26,8 @@ def make_env(config: Mapping[str, Any], *, training: bool = False, render_mode: 
 
     Args:
         config: `_target_` (the class, `envs.carracing.env.CarRacingEnv`) and its keyword arguments. `frame_stack` is
-            left out: envs emit single frames, and whoever reads them stacks (`envs.stacking`).
+            left out: envs emit single frames, and whoever reads them stacks (`envs.stacking`). `evaluation` holds
+            arguments that differ without `training`, `train_seeds` the tracks of training (`envs.seeds`).
         training: training rules (early ends, shaped rewards) apply; without it the env is the plain task.
         render_mode: Gymnasium's, `None`, `rgb_array` or `human`.
 
@@ -31,9 +35,7 @@ def make_env(config: Mapping[str, Any], *, training: bool = False, render_mode: 
         ConfigError: the target is missing, does not import or is no env; or a key is unknown, missing or ill-typed.
     """
     env_class = _env_class(config)
-    arguments = {name: value for name, value in config.items() if name not in (TARGET, FRAME_STACK)}
-    check_names(env_class, arguments, given=GIVEN)
-    check_types(env_class, arguments, given=GIVEN)
+    arguments = _arguments(env_class, config, training)
     return env_class(**arguments, training=training, render_mode=render_mode)
 
 
@@ -44,6 +46,7 @@ def make_vector_env(
     training: bool,
     seed: int = 0,
     runner: int = 0,
+    num_runners: int = 1,
     start: int = 0,
 ) -> VectorEnv[Any, Any, Any]:
     """Build `num_envs` envs that step together and reset themselves one step after an episode ends (NEXT_STEP).
@@ -56,19 +59,44 @@ def make_vector_env(
         training: as for `make_env`.
         seed: the run's seed.
         runner: index of the runner that steps them.
+        num_runners: number of runners.
         start: how many times training was started before, see `envs.seeds.episode_seeds`.
 
     Raises:
-        ConfigError: as for `make_env`, or `num_envs` is below 1.
+        ConfigError: as for `make_env`, `num_envs` is below 1, or there are fewer `train_seeds` than envs.
     """
     check_range("num_envs", num_envs, 1)
+    check_range("runner", runner, 0, num_runners - 1)
+    seeds = training_range_from(config.get(TRAIN_SEEDS))
+    streams = [
+        episode_seeds(seeds, seed=seed, stream=stream, num_streams=num_runners * num_envs, start=start)
+        for stream in range(runner * num_envs, (runner + 1) * num_envs)
+    ]
+    env_class = _env_class(config)
+    native = getattr(env_class, "make_vector", None)
+    if native is not None:
+        arguments = _arguments(env_class, config, training)
+        envs: VectorEnv[Any, Any, Any] = native(
+            num_envs, seeds=streams if training else None, training=training, **arguments
+        )
+        return envs
 
     def build(index: int) -> gym.Env[Any, Any]:
         env = make_env(config, training=training)
-        return TrainingSeeds(env, episode_seeds(seed, runner, index, start)) if training else env
+        return TrainingSeeds(env, streams[index]) if training else env
 
     builders = [functools.partial(build, index) for index in range(num_envs)]
     return SyncVectorEnv(builders, autoreset_mode=AutoresetMode.NEXT_STEP)
+
+
+def _arguments(env_class: Callable[..., Any], config: Mapping[str, Any], training: bool) -> dict[str, Any]:
+    """Return the keyword arguments that `config` has for the env, checked; those of evaluation are checked always."""
+    arguments = {name: value for name, value in config.items() if name not in _NOT_ARGUMENTS}
+    evaluation = config.get(EVALUATION) or {}
+    for choice in (arguments, evaluation):
+        check_types(env_class, choice, given=GIVEN)
+    check_names(env_class, {**evaluation, **arguments}, given=GIVEN)
+    return arguments if training else {**arguments, **evaluation}
 
 
 def _env_class(config: Mapping[str, Any]) -> Callable[..., gym.Env[Any, Any]]:

@@ -1,31 +1,72 @@
 """Which tracks training drives on: a stream of seeds for each env of each runner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-# Evaluation owns the tracks 10000 … 10099 (the score) and 20000 … 20099 (choosing checkpoints), so training starts
-# far above them. The upper end fits a signed 32-bit integer, which is what games take.
+from envs.arguments import check_names, check_types
+from envs.errors import ConfigError
+
+# The upper end fits a signed 32-bit integer, which is what games take.
 FIRST_TRAINING_SEED = 2**20
 LAST_TRAINING_SEED = 2**31 - 1
+EVALUATION_SEEDS = (range(10_000, 10_100), range(20_000, 20_100))  # the score's tracks, and those of choosing checkpoints
 
 
-def episode_seeds(seed: int, runner: int, env: int, start: int) -> Iterator[int]:
-    """Yield the track seeds of one env's training episodes, without end; the same four numbers give the same stream.
+def training_range(*, first: int = FIRST_TRAINING_SEED, last: int = LAST_TRAINING_SEED) -> range:
+    """Return the seeds `first` … `last` that training may use.
 
-    Streams are drawn independently, so two of them share a track only by chance: among n tracks in all there are
-    about n² / 2³² pairs of equal ones.
+    Raises:
+        ConfigError: they are no range, or evaluation's tracks are among them.
+    """
+    if not 0 <= first <= last <= LAST_TRAINING_SEED:
+        raise ConfigError(
+            f"Expected env.train_seeds with 0 <= first <= last <= {LAST_TRAINING_SEED}, got first={first}, last={last}."
+        )
+    seeds = range(first, last + 1)
+    for evaluation in EVALUATION_SEEDS:
+        if first < evaluation.stop and evaluation.start <= last:
+            raise ConfigError(
+                f"env.train_seeds are {first} … {last}, which overlaps the evaluation's {evaluation.start} … "
+                f"{evaluation.stop - 1}. Scores are made on tracks that training never sees: choose others."
+            )
+    return seeds
+
+
+def training_range_from(config: Mapping[str, int] | None) -> range:
+    """Return the range that `env.train_seeds` names, `first` and `last`; None means all that are free for training.
+
+    Raises:
+        ConfigError: as for `training_range`, or a key is unknown or ill-typed.
+    """
+    arguments = dict(config or {})
+    check_names(training_range, arguments)
+    check_types(training_range, arguments)
+    return training_range(**arguments)
+
+
+def episode_seeds(seeds: range, *, seed: int, stream: int, num_streams: int, start: int) -> Iterator[int]:
+    """Yield the track seeds of one env's training episodes, without end; the same arguments give the same stream.
+
+    Every stream has seeds of its own, each `num_streams`-th, so that no two envs of a run ever drive the same track.
 
     Args:
+        seeds: what training may use.
         seed: the run's seed.
-        runner: index of the runner.
-        env: index of the env in its runner.
+        stream: index of the env among all envs of all runners.
+        num_streams: number of those envs.
         start: how many times training was started before (resumes, restarts of a lost runner), so that a restart
             does not drive its first tracks again.
 
-    Yields:
-        Seeds in `FIRST_TRAINING_SEED … LAST_TRAINING_SEED`.
+    Raises:
+        ConfigError: there are fewer seeds than streams.
     """
-    generator = np.random.default_rng(np.random.SeedSequence([seed, runner, env, start]))
+    own = seeds[stream::num_streams]
+    if not own:
+        raise ConfigError(
+            f"env.train_seeds are {len(seeds)} tracks for {num_streams} envs. Each env needs one of its own: "
+            "widen the range, or set fewer ray.num_env_runners or ray.envs_per_runner."
+        )
+    generator = np.random.default_rng(np.random.SeedSequence([seed, stream, start]))
     while True:
-        yield int(generator.integers(FIRST_TRAINING_SEED, LAST_TRAINING_SEED, endpoint=True))
+        yield own[int(generator.integers(len(own)))]

@@ -8,8 +8,8 @@ from typing import Any
 from gymnasium.spaces import Box
 
 from envs.errors import ConfigError
-from envs.factory import make_env
-from envs.seeds import FIRST_TRAINING_SEED
+from envs.factory import TRAIN_SEEDS, make_env
+from envs.seeds import training_range_from
 from envs.stacking import frame_stack
 from experiments.cluster import Plan, make_plan
 from experiments.logs import silence_chatter
@@ -52,22 +52,22 @@ def _check_numbers(config: dict[str, Any]) -> None:
             raise ConfigError(f"{name}={value}: expected more than 0.")
     if math.isnan(stop["return_mean"] or 0.0):
         raise ConfigError(f"stop.return_mean={stop['return_mean']}: expected a number.")
-    _check_tracks(config["evaluation"])
+    _check_tracks(config["evaluation"], training_range_from(config["env"].get(TRAIN_SEEDS)))
     if config["tuner"]["num_trials"] != 1:
         raise ConfigError(f"tuner.num_trials={config['tuner']['num_trials']}: tuner=single runs one trial.")
     if config["seed"] < 0:
         raise ConfigError(f"seed={config['seed']}: expected 0 or more.")
 
 
-def _check_tracks(evaluation: dict[str, Any]) -> None:
+def _check_tracks(evaluation: dict[str, Any], training: range) -> None:
     if evaluation["final_episodes"] < 0:
         raise ConfigError(f"evaluation.final_episodes={evaluation['final_episodes']}: expected 0 (none) or more.")
     for first, number in (("first_seed", "episodes"), ("final_first_seed", "final_episodes")):
-        last = evaluation[first] + evaluation[number]
-        if not 0 <= evaluation[first] <= last <= FIRST_TRAINING_SEED:
+        begin, end = evaluation[first], evaluation[first] + evaluation[number]
+        if begin < 0 or (begin < training.stop and training.start < end):
             raise ConfigError(
-                f"evaluation.{first}={evaluation[first]} with {number}={evaluation[number]}: expected tracks from 0 to "
-                f"{FIRST_TRAINING_SEED - 1}; training drives those above."
+                f"evaluation.{first}={begin} with {number}={evaluation[number]}: expected tracks from 0 on, and none of "
+                f"{training.start} … {training.stop - 1}, on which training drives (env.train_seeds)."
             )
 
 

@@ -63,6 +63,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
             training=True,
             seed=self.config.seed,
             runner=self.worker_index,
+            num_runners=self.config.num_env_runners + 1,  # remote ones count from 1
             start=start,
         )
         images, vectors = observation_parts(self.env.single_observation_space)

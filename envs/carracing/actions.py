@@ -1,4 +1,4 @@
-"""The two action spaces of CarRacing, and their way to `[steer, throttle, brake]`."""
+"""The action spaces of CarRacing, and their way to `[steer, throttle, brake]`."""
 
 from typing import Any
 
@@ -12,22 +12,32 @@ PEDAL = "pedal"
 FULL = "full"
 CHOICES = (PEDAL, FULL)
 
+# Gymnasium's five: nothing, right, left, throttle, brake
+_DISCRETE = np.array([(0, 0, 0), (0.6, 0, 0), (-0.6, 0, 0), (0, 0.2, 0), (0, 0, 0.8)])
 
-def action_space(kind: str) -> spaces.Box:
-    """Return the box of `pedal`, `[steer, pedal]`, or of `full`, `[steer, throttle, brake]`."""
+
+def action_space(kind: str, *, continuous: bool = True) -> spaces.Box | spaces.Discrete:
+    """Return the box of `pedal`, `[steer, pedal]`, or of `full`, `[steer, throttle, brake]`, or five discrete ones."""
+    if not continuous:
+        return spaces.Discrete(len(_DISCRETE))
     if kind == PEDAL:
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
     return spaces.Box(np.array(ACTION_LOW, np.float32), np.array(ACTION_HIGH, np.float32))
 
 
-def to_game(action: npt.NDArray[np.floating[Any]], space: spaces.Box) -> npt.NDArray[np.float32]:
-    """Return `[steer, throttle, brake]` for an action of `space`, clipped to it.
+def to_game(action: Any, space: spaces.Box | spaces.Discrete) -> npt.NDArray[np.floating[Any]]:
+    """Return `(3,)`, `[steer, throttle, brake]`, for an action of `space`, clipped to it.
 
-    A pedal above 0 is throttle, below 0 brake: both at once only slow the car's learner down.
+    A pedal above 0 is throttle, below 0 brake: both at once only slow the car's learner down. Clipping changes nothing
+    that Gymnasium's car would do: its wheels, throttle and brakes are at their ends there.
 
     Raises:
-        ValueError: the action has another shape or is not finite.
+        ValueError: the action has another shape, is not finite, or is none of the discrete ones.
     """
+    if isinstance(space, spaces.Discrete):
+        if not space.contains(action):
+            raise ValueError(f"Expected a whole action of 0 … {space.n - 1}, got {action!r}.")
+        return _DISCRETE[action]
     action = np.asarray(action, np.float32)
     if action.shape != space.shape:
         raise ValueError(f"Expected an action of shape {space.shape}, got {action.shape}: {action}.")

@@ -1,121 +1,143 @@
-"""CarRacing as the suite trains on it: action repeat, two or three actions, small images, early ends in training."""
+"""CarRacing as the suite trains on it: action repeat, small images or telemetry, early ends in training."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import cv2
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
+from gymnasium.vector import VectorEnv
 
 from envs import contract
 from envs.arguments import check_choice, check_range, check_types
 from envs.carracing import actions as action_spaces
+from envs.carracing import telemetry
 from envs.carracing.early_end import EarlyEnd
-from envs.carracing.game import FRAMES_PER_S, PIXELS, CarRacingGame
-from envs.seeds import FIRST_TRAINING_SEED, LAST_TRAINING_SEED
+from envs.carracing.game import FRAMES_PER_S, CarRacingGame
+from envs.carracing.renderers import PIXELS, RENDERERS, Painter, Screen
+from envs.errors import ConfigError
 
 MAX_FRAMES = 1000  # the time limit with which Gymnasium registers CarRacing-v3
+IMAGE, TELEMETRY, BOTH = "image", "telemetry", "both"
 
-cv2.setNumThreads(0)  # images are tiny and runners many: OpenCV's threads would only fight each other
+log = logging.getLogger(__name__)
 
 
-class CarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]]):
-    """Drive Gymnasium's CarRacing-v3. With the defaults it is the stock env, time limit included.
+class CarRacingEnv(gym.Env[Any, Any]):
+    """Drive CarRacing-v3. With the defaults it is Gymnasium's env, time limit included, only faster.
 
-    A step repeats its action for up to `action_repeat` physics frames of 1/50 s and sums their stock rewards; it ends
-    early where the episode ends. Only the last frame is drawn. Observations are `(S, S, 1)` or `(S, S, 3)` uint8.
+    Tracks, physics, rewards and ends are Gymnasium's, float for float. A step repeats its action for up to
+    `action_repeat` physics frames of 1/50 s and sums their rewards; it ends early where the episode ends. Only the last
+    frame is drawn. `info` has, beside the suite's names, those of `envs.carracing.telemetry`.
 
     Args:
-        obs: `image`.
-        image_size: S, pixels; the game's 96x96 are resized by area.
+        obs: `image`: `(S, S, 1)` or `(S, S, 3)` uint8; `telemetry`: `(23,)` float32, see `telemetry.observation`, and
+            nothing is drawn; `both`: a Dict of the two.
+        renderer: `exact`, Gymnasium's pixels byte for byte, or `fast`, within about one level of them.
+        image_size: S, pixels; the 96x96 picture is resized by area.
         grayscale: one grey channel instead of RGB.
         action_repeat: physics frames in a decision.
         actions: `full`, `[steer, throttle, brake]`, or `pedal`, `[steer, pedal]` with throttle above 0, brake below.
+        continuous: as in Gymnasium; False: five discrete actions instead.
         domain_randomize: other colours in every episode, as in Gymnasium.
         lap_complete_percent: share of tiles that makes a lap, as in Gymnasium.
         early_end: `stuck_frames`, `grass_frames`, `penalty`, see `EarlyEnd`. Applies in training only, and then counts
             as `terminated`.
         training: whether `early_end` applies; without it the stock task runs.
-        render_mode: None, `rgb_array` (400x600x3) or `human` (a window, in real time).
+        verbose: log each track's number of tiles.
+        render_mode: None, `rgb_array` (400x600x3), `state_pixels` (96x96x3) or `human` (a window, in real time).
 
     Raises:
         ConfigError: an argument has the wrong type or value.
     """
 
-    metadata = {"render_modes": ["human", "rgb_array"], "render_fps": FRAMES_PER_S}  # noqa: RUF012 (Gymnasium's declaration)
+    metadata = {"render_modes": ["human", "rgb_array", "state_pixels"], "render_fps": FRAMES_PER_S}  # noqa: RUF012 (Gymnasium's declaration)
 
     def __init__(
         self,
         *,
-        obs: str = "image",
+        obs: str = IMAGE,
+        renderer: str = "exact",
         image_size: int = PIXELS,
         grayscale: bool = False,
         action_repeat: int = 1,
         actions: str = action_spaces.FULL,
+        continuous: bool = True,
         domain_randomize: bool = False,
         lap_complete_percent: float = 0.95,
         early_end: Mapping[str, float | None] | None = None,
         training: bool = False,
+        verbose: bool = False,
         render_mode: str | None = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name != "self"}
         check_types(type(self), given)
-        check_choice("obs", obs, ("image",))
+        check_choice("obs", obs, (IMAGE, TELEMETRY, BOTH))
+        check_choice("renderer", renderer, RENDERERS)
         check_choice("actions", actions, action_spaces.CHOICES)
         check_range("image_size", image_size, 8)
         check_range("action_repeat", action_repeat, 1, MAX_FRAMES)
         check_range("lap_complete_percent", lap_complete_percent, 0.0, 1.0)
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
+        if not continuous and actions != action_spaces.FULL:
+            raise ConfigError(f"actions={actions} is a form of continuous actions; leave it out with continuous=False.")
         rules = EarlyEnd.from_config(early_end)
         self.render_mode = render_mode
+        self._obs = obs
         self._early_end = rules if training else None
         self._action_repeat = action_repeat
-        self._image_size = image_size
-        self._is_grayscale = grayscale
-        self._game = CarRacingGame(
-            render_mode=render_mode, lap_complete_percent=lap_complete_percent, domain_randomize=domain_randomize
-        )
+        self._verbose = verbose
+        self._game = CarRacingGame(lap_complete_percent=lap_complete_percent, domain_randomize=domain_randomize)
+        self._painter = None if obs == TELEMETRY else Painter(renderer, image_size, grayscale=grayscale)
+        self._screen = Screen()
         self._frames = 0
-        self._track_seed = 0
+        self._track_seed: int | None = None
         self._is_running = False
-        channels = 1 if grayscale else 3
-        self.observation_space = spaces.Box(0, 255, (image_size, image_size, channels), np.uint8)
-        self._actions = action_spaces.action_space(actions)
+        self.observation_space = self._space()
+        self._actions = action_spaces.action_space(actions, continuous=continuous)
         self.action_space = self._actions
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
-        """Begin an episode on the track of `seed`, or on one drawn from the env's generator, away from evaluation's.
+    @classmethod
+    def make_vector(cls, num_envs: int, *, seeds: Sequence[Iterator[int]] | None, **arguments: Any) -> VectorEnv:
+        """Build `num_envs` envs that step together, see `CarRacingVectorEnv`."""
+        from envs.carracing.vector import CarRacingVectorEnv  # which itself needs this module
+
+        return CarRacingVectorEnv(num_envs, seeds=seeds, **arguments)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode on the track of `seed`, or on the next one of the env's generator, as in Gymnasium.
 
         Args:
-            seed: makes the same track as in the stock env.
-            options: `randomize`, as in Gymnasium (with `domain_randomize`).
+            seed: makes the same track as in Gymnasium; `info` then has it as `track_seed`.
+            options: `randomize`, as in Gymnasium (with `domain_randomize`): False keeps the last episode's colours.
         """
         super().reset(seed=seed)
-        if seed is None:
-            seed = int(self.np_random.integers(FIRST_TRAINING_SEED, LAST_TRAINING_SEED, endpoint=True))
         self._track_seed = seed
-        self._game.reset(seed=seed, options=options)
+        self._game.reset(self.np_random, randomize=(options or {}).get("randomize", True))
+        if self._verbose:
+            log.info("Track of seed %s: %d tiles.", seed, len(self._game.visited))
+        self._sensor = telemetry.TelemetrySensor(self._game.track.beta, self._game.track.centre)
         self._frames = 0
         self._is_running = True
         if self._early_end:
             self._early_end.reset(self._game.tile_visited_count)
-        return self._observation(), self._info(frames=0)
+        self._show()
+        reading = self._sensor.read(self._game.car)
+        return self._observation(reading), self._info(reading, frames=0)
 
-    def step(self, action: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Repeat `action` for the frames of one decision.
 
         Args:
-            action: `(2,)` or `(3,)`, clipped to the action space.
+            action: `(2,)` or `(3,)`, clipped to the action space, or a whole number with `continuous=False`.
 
         Raises:
             ResetNeeded: there is no running episode.
-            ValueError: the action has another shape or is not finite.
+            ValueError: the action has another shape, is not finite, or is none of the discrete ones.
         """
         if not self._is_running:
             raise ResetNeeded("CarRacingEnv has no running episode: call reset() before the first step and after ends.")
@@ -128,51 +150,61 @@ class CarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]]):
             reward += frame_reward
             frames += 1
             truncated = self._frames >= MAX_FRAMES
+            self._show()
         self._is_running = not (terminated or truncated)
-        return self._observation(), reward, terminated, truncated, {**self._info(frames=frames), **extra}
+        reading = self._sensor.read(self._game.car)
+        info = {**self._info(reading, frames=frames), **extra}
+        return self._observation(reading), reward, terminated, truncated, info
 
     def render(self) -> Any:
-        """Return the game's `(400, 600, 3)` uint8 picture with `rgb_array`, show it with `human`, else None."""
-        return None if self.render_mode is None else self._game.render()
+        """Return a picture, `(400, 600, 3)` or `(96, 96, 3)` uint8, or show it in the window; None without a mode."""
+        if self.render_mode is None or self._game.car is None:
+            return None
+        return self._screen.render(self._game, self.render_mode)
 
     def close(self) -> None:
         """Close the window, if there is one; a second call does nothing."""
         self._is_running = False
-        self._game.close()
+        self._screen.close()
 
-    def _frame(self, controls: npt.NDArray[np.float32]) -> tuple[float, bool, dict[str, Any]]:
+    def _frame(self, controls: npt.NDArray[np.floating[Any]]) -> tuple[float, bool, dict[str, Any]]:
         """Simulate one physics frame; return its reward, whether the episode ended, and what `info` gains by it."""
-        _, reward, terminated, _, stock_info = self._game.step(controls)
+        reward, terminated, is_lap = self._game.step(controls)
         self._frames += 1
-        if stock_info.get("lap_finished", False):
-            return float(reward), True, {contract.LAP: 1, contract.LAP_TIME_S: self._frames / FRAMES_PER_S}
+        if is_lap:
+            return reward, True, {contract.LAP: 1, contract.LAP_TIME_S: self._frames / FRAMES_PER_S}
         if self._early_end and not terminated:
             tiles, is_off_track = self._game.tile_visited_count, self._game.is_off_track
             cause = self._early_end.update(tiles=tiles, is_off_track=is_off_track)
             if cause:
-                return float(reward) - self._early_end.penalty, True, {contract.EARLY_END: cause}
-        return float(reward), bool(terminated), {}
+                return reward - self._early_end.penalty, True, {contract.EARLY_END: cause}
+        return reward, terminated, {}
 
-    def _observation(self) -> npt.NDArray[np.uint8]:
-        return preprocess(self._game.pixels(), self._image_size, grayscale=self._is_grayscale)
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self.render()
 
-    def _info(self, *, frames: int) -> dict[str, Any]:
+    def _space(self) -> spaces.Space[Any]:
+        if self._painter is None:
+            return telemetry.SPACE
+        if self._obs == IMAGE:
+            return self._painter.space
+        return spaces.Dict({IMAGE: self._painter.space, TELEMETRY: telemetry.SPACE})
+
+    def _observation(self, reading: telemetry.Reading) -> Any:
+        vector = None if self._obs == IMAGE else telemetry.observation(reading, self._game.progress)
+        if self._painter is None:
+            return vector
+        image = self._painter.observe(self._game)
+        return image if vector is None else {IMAGE: image, TELEMETRY: vector}
+
+    def _info(self, reading: telemetry.Reading, *, frames: int) -> dict[str, Any]:
+        seed = {} if self._track_seed is None else {contract.TRACK_SEED: self._track_seed}
         return {
-            contract.SPEED_MPS: self._game.speed_mps,
+            **seed,
+            **telemetry.by_name(reading),
             contract.PROGRESS: self._game.progress,
             contract.LAP: 0,
             contract.OFF_TRACK: self._game.is_off_track,
             contract.FRAMES: frames,
-            contract.TRACK_SEED: self._track_seed,
         }
-
-
-def preprocess(pixels: npt.NDArray[np.uint8], image_size: int, *, grayscale: bool) -> npt.NDArray[np.uint8]:
-    """Return the game's `(H, H, 3)` uint8 RGB as `(S, S, 1)` luma (ITU-R BT.601) or `(S, S, 3)`, resized by area."""
-    image: Any = np.ascontiguousarray(pixels)  # OpenCV's stubs are wider than what it returns
-    if grayscale:
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    if image.shape[0] != image_size:
-        image = cv2.resize(image, (image_size, image_size), interpolation=cv2.INTER_AREA)
-    observation: npt.NDArray[np.uint8] = image[..., np.newaxis] if grayscale else image
-    return observation

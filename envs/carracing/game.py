@@ -1,63 +1,178 @@
-"""Gymnasium's CarRacing whose 96x96 pixels are drawn on demand, not in every physics step."""
+"""The game of CarRacing without its pictures: Box2D world, track, car, rewards and ends as in Gymnasium."""
 
-import os
 from typing import Any
 
+import Box2D
 import numpy as np
 import numpy.typing as npt
 
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # pygame greets on stdout when it is imported
+from envs.carracing.car import Car
+from envs.carracing.colours import Colours
+from envs.carracing.track import PLAYFIELD, Track, generate_track
 
-from gymnasium.envs.box2d import car_racing
+FRAMES_PER_S = 50
+_VELOCITY_ITERATIONS, _POSITION_ITERATIONS = 6 * 30, 2 * 30
+_FRAME_S = 1.0 / FRAMES_PER_S
+_FIELD_LEFT_PENALTY = -100.0
 
-FRAMES_PER_S = car_racing.FPS
-PIXELS = car_racing.STATE_H  # height and width of what `pixels` returns
 
+class CarRacingGame:
+    """One car on one track, stepped frame by frame.
 
-class CarRacingGame(car_racing.CarRacing):
-    """The stock game, continuous, which draws an observation only when `pixels` asks for it.
+    Every episode has a Box2D world of its own with all tiles on one static body: nothing of an earlier episode is
+    left (a recorded list of actions replays exactly), and the forces are the same floats as in Gymnasium.
 
-    Drawing takes 98 % of a stock step, and of the frames of an action repeat only the last is seen. `reset` and `step`
-    return None as observation. Without `render_mode="human"` no display is opened, so none needs to exist.
+    Attributes:
+        colours: of field and road; None before the first `reset`.
+        paint: `(2, M, 3)` uint8, the colours of the track's polygons while untouched, and once touched.
+        track: what the car drives on; None before the first `reset`.
+        car: hull and wheels.
+        score: the return so far, which the picture shows.
+        score_when_drawn: the score that Gymnasium's picture of this frame shows: before the frame's 0.1 is taken.
+        time_s: simulated seconds, which the zoom of the first second depends on.
+        visited: `(N,)` bool, tiles that a wheel has touched.
+        touched: `(N,)` bool, tiles that any part of the car has touched; they lose their shade.
+        tile_visited_count: how many were visited.
 
-    Source: gymnasium 1.2.2, envs/box2d/car_racing.py. Physics, rewards and ends are untouched.
+    Args:
+        lap_complete_percent: share of tiles that makes a lap.
+        domain_randomize: draw other colours in every episode.
+
+    Source: gymnasium 1.2.2, envs/box2d/car_racing.py, `reset`, `step` and `FrictionDetector`.
     """
 
-    _score_when_drawn = 0.0
+    def __init__(self, *, lap_complete_percent: float = 0.95, domain_randomize: bool = False) -> None:
+        self._lap_complete_percent = lap_complete_percent
+        self._domain_randomize = domain_randomize
+        self._listener = _TileContacts(self)
+        self._world: Any = None
+        self.colours: Colours | None = None
+        self.track: Track | None = None
+        self.car: Car | None = None
 
-    def pixels(self) -> npt.NDArray[np.uint8]:
-        """Return the `(96, 96, 3)` uint8 that the stock game would have returned from its last step or reset."""
-        # The stock step draws before it subtracts the frame's 0.1, so the score in the corner is an older one.
-        score, self.reward = self.reward, self._score_when_drawn
-        try:
-            pixels: npt.NDArray[np.uint8] = super()._render("state_pixels")
-        finally:
-            self.reward = score
-        return pixels
+    def reset(self, generator: np.random.Generator, *, randomize: bool = True) -> None:
+        """Begin an episode on the next track of `generator`, with one step without action, as in Gymnasium.
 
-    def _render(self, mode: str) -> Any:
-        if mode != "state_pixels":
-            return super()._render(mode)
-        self._score_when_drawn = self.reward
-        return None
+        Args:
+            generator: colours and track are drawn from it.
+            randomize: with `domain_randomize`, whether to draw other colours than the last episode's.
+        """
+        if self.colours is None or (self._domain_randomize and randomize):
+            self.colours = Colours.draw(generator) if self._domain_randomize else Colours()
+        track = generate_track(generator)
+        self.paint = self.colours.paint(track)
+        self._world = Box2D.b2World((0, 0), contactListener=self._listener)
+        _lay_tiles(self._world, track)
+        self.track = track
+        self.visited, self.touched = np.zeros(len(track), np.bool_), np.zeros(len(track), np.bool_)
+        self.tile_visited_count = 0
+        self.score = self._previous_score = 0.0
+        self.time_s = 0.0
+        self._is_lap_complete = False
+        self.car = Car(self._world, track.beta[0], *track.centre[0])
+        self._simulate()
+
+    def step(self, controls: npt.NDArray[np.float32]) -> tuple[float, bool, bool]:
+        """Simulate one frame of 1/50 s.
+
+        Args:
+            controls: `(3,)`, steer, throttle, brake.
+
+        Returns:
+            Reward, whether the episode ended, and whether it did so by a finished lap.
+        """
+        assert self.car is not None
+        assert self.track is not None
+        steer, throttle, brake = controls.tolist()
+        self.car.control(steer, throttle, brake)
+        self._simulate()
+        self.score -= 0.1
+        reward, self._previous_score = self.score - self._previous_score, self.score
+        is_lap = self._is_lap_complete or self.tile_visited_count == len(self.track)
+        position = self.car.hull.position
+        if abs(position.x) > PLAYFIELD or abs(position.y) > PLAYFIELD:
+            return _FIELD_LEFT_PENALTY, True, False
+        return reward, is_lap, is_lap
+
+    def _simulate(self) -> None:
+        assert self.car is not None
+        self.car.step(_FRAME_S)
+        self._world.Step(_FRAME_S, _VELOCITY_ITERATIONS, _POSITION_ITERATIONS)
+        self.time_s += _FRAME_S
+        self.score_when_drawn = self.score
+
+    def track_colours(self) -> npt.NDArray[np.uint8]:
+        """Return `(M, 3)`: the colour of each of the track's polygons now."""
+        assert self.track is not None
+        return self.paint[self.touched[self.track.owners].astype(np.int8), np.arange(len(self.track.owners))]
 
     @property
     def speed_mps(self) -> float:
         """Speed of the hull; Box2D's unit of length is the metre (the car is 5 long)."""
-        return float(self._hull.linearVelocity.length)
+        assert self.car is not None
+        return float(self.car.hull.linearVelocity.length)
 
     @property
     def progress(self) -> float:
         """Share of the track's tiles that were visited, 0..1."""
-        return float(self.tile_visited_count / len(self.track))
+        return self.tile_visited_count / len(self.visited)
 
     @property
     def is_off_track(self) -> bool:
         """Whether no wheel touches a road tile."""
-        return self.car is not None and not any(wheel.tiles for wheel in self.car.wheels)
+        assert self.car is not None
+        return not any(wheel.tiles for wheel in self.car.wheels)
 
-    @property
-    def _hull(self) -> Any:
-        if self.car is None:
-            raise RuntimeError("CarRacingGame has no car before reset().")
-        return self.car.hull
+    def begin_contact(self, tile: int, wheel: Any) -> None:
+        """Count a tile that something began to touch; `wheel` is None for the hull."""
+        self.touched[tile] = True
+        if wheel is None:
+            return
+        wheel.tiles.add(tile)
+        if not self.visited[tile]:
+            self.visited[tile] = True
+            self.score += 1000.0 / len(self.visited)
+            self.tile_visited_count += 1
+            if tile == 0 and self.tile_visited_count / len(self.visited) > self._lap_complete_percent:
+                self._is_lap_complete = True
+
+    def end_contact(self, tile: int, wheel: Any) -> None:
+        """Forget a tile that something no longer touches."""
+        self.touched[tile] = True
+        if wheel is not None:
+            wheel.tiles.remove(tile)
+
+
+class _TileContacts(Box2D.b2ContactListener):
+    """Tell the game which wheel touches which tile. Tiles' fixtures carry their index, wheels' bodies themselves."""
+
+    def __init__(self, game: CarRacingGame) -> None:
+        super().__init__()
+        self._game = game
+
+    def BeginContact(self, contact: Any) -> None:  # noqa: N802 (Box2D's name)
+        tile, wheel = _parties(contact)
+        if tile is not None:
+            self._game.begin_contact(tile, wheel)
+
+    def EndContact(self, contact: Any) -> None:  # noqa: N802 (Box2D's name)
+        tile, wheel = _parties(contact)
+        if tile is not None:
+            self._game.end_contact(tile, wheel)
+
+
+def _parties(contact: Any) -> tuple[int | None, Any]:
+    first, second = contact.fixtureA, contact.fixtureB
+    if first.userData is not None:
+        return first.userData, second.body.userData
+    return second.userData, first.body.userData
+
+
+def _lay_tiles(world: Any, track: Track) -> None:
+    road = world.CreateStaticBody()
+    shape = Box2D.b2PolygonShape()
+    definition = Box2D.b2FixtureDef(shape=shape, isSensor=True)
+    for index, corners in enumerate(track.tiles.tolist()):
+        shape.vertices = corners
+        definition.shape, definition.userData = shape, index
+        road.CreateFixture(definition)

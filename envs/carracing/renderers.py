@@ -1,0 +1,60 @@
+"""Who draws CarRacing: the choice of renderer, on the way from a game to an observation or to a window."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from envs.carracing.exact import PIXELS, ExactRenderer
+from envs.carracing.fast import FastRenderer
+from envs.carracing.game import CarRacingGame
+from envs.carracing.preprocess import preprocess
+
+EXACT, FAST = "exact", "fast"
+RENDERERS = (EXACT, FAST)
+
+
+class Renderer(Protocol):
+    """Draws a game as it is now."""
+
+    def pixels(self, game: CarRacingGame) -> npt.NDArray[np.uint8]:
+        """Return `(96, 96, 3)` RGB, or `(96, 96, 1)` grey, uint8."""
+
+
+class Painter:
+    """Make image observations.
+
+    Args:
+        renderer: `exact` or `fast`.
+        image_size: S, pixels.
+        grayscale: one grey channel instead of RGB.
+    """
+
+    def __init__(self, renderer: str, image_size: int, *, grayscale: bool) -> None:
+        self._renderer: Renderer = ExactRenderer() if renderer == EXACT else FastRenderer(grayscale=grayscale)
+        self._image_size, self._is_grayscale = image_size, grayscale
+        self.space = spaces.Box(0, 255, (image_size, image_size, 1 if grayscale else 3), np.uint8)
+
+    def observe(self, game: CarRacingGame) -> npt.NDArray[np.uint8]:
+        """Return `(S, S, 1)` or `(S, S, 3)` uint8."""
+        return preprocess(self._renderer.pixels(game), self._image_size, grayscale=self._is_grayscale)
+
+
+class Screen:
+    """Show the game to people, in Gymnasium's own pictures."""
+
+    def __init__(self) -> None:
+        self._renderer: ExactRenderer | None = None
+
+    def render(self, game: CarRacingGame, mode: str) -> Any:
+        """Return `(400, 600, 3)` for `rgb_array` and `(96, 96, 3)` for `state_pixels`; show a window for `human`."""
+        self._renderer = self._renderer or ExactRenderer()
+        if mode == "human":
+            return self._renderer.show(game)
+        return self._renderer.picture(game) if mode == "rgb_array" else self._renderer.pixels(game)
+
+    def close(self) -> None:
+        """Close the window, if there is one; a second call does nothing."""
+        if self._renderer is not None:
+            self._renderer.close()
