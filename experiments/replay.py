@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from envs.errors import ConfigError
 from experiments.fragment import Fragment
+from experiments.ring_files import num_streams_at_creation
 from experiments.ring_streams import TERMINATED, TRUNCATED, VALID, Indices, RingStreams
 
 MAX_DRAWS = 8  # rounds of rejection before the sampleable slots are listed; one is the rule
@@ -48,23 +49,25 @@ class ReplayRing:
             images: name -> `(H, W, C)` of a single frame.
             vectors: name -> D.
             action_dim: A.
-            capacity: decisions kept, over all streams (last observations of episodes count too).
-            num_streams: env slots that write, over all runners.
+            capacity: decisions kept, over the streams that the files were created for (last observations of episodes
+                count too). Streams that are added later have as much each.
+            num_streams: env slots that write, over all runners; another number than before is fine.
             frame_stack: frames in a sampled image, k.
             n_step: rewards summed, n.
             gamma: discount of one decision.
             seed: of the draws.
-            slack: slots, over all streams, that may be written after a checkpoint before the ring loses its oldest
+            slack: slots, over the same streams, that may be written after a checkpoint before the ring loses its oldest
                 ones on restoring it. Default: a tenth of the capacity, at least 1024.
 
         Raises:
             ConfigError: sizes that do not fit together, files of another shape, or too small a disk.
         """
         _check_sizes(images, vectors, action_dim, num_streams, frame_stack, n_step, gamma)
-        capacity_per_stream = -(-capacity // num_streams)
+        shared_by = num_streams_at_creation(directory) or num_streams
+        capacity_per_stream = -(-capacity // shared_by)
         if capacity_per_stream < frame_stack + n_step:
             raise ConfigError(
-                f"A replay ring of {capacity} decisions leaves {capacity_per_stream} to each of {num_streams} "
+                f"A replay ring of {capacity} decisions leaves {capacity_per_stream} to each of {shared_by} "
                 f"env slots; {frame_stack} stacked frames and {n_step} steps need {frame_stack + n_step}. "
                 "Ask for a larger capacity or fewer envs."
             )
@@ -77,7 +80,7 @@ class ReplayRing:
             frame_stack=frame_stack,
             num_streams=num_streams,
             capacity=capacity_per_stream,
-            slack=-(-slack // num_streams),
+            slack=-(-slack // shared_by),
         )
         self._images, self._vectors = list(images), list(vectors)
         self._frame_stack = frame_stack

@@ -19,6 +19,9 @@ class RingHistory:
     timeline. Two facts a timeline are therefore enough to know what survived, however many kills there were:
     where it set in, and how far it came. The latter is a memory-mapped counter, raised before the data is written.
 
+    A timeline of fewer streams wrote nothing into those that were added later, and an index of fewer streams knows
+    nothing there.
+
     After a kill of the process this is exact. After a power cut the disk may hold newer data than counters, so only
     `P - capacity` slots written since the checkpoint are then safe.
     """
@@ -76,7 +79,7 @@ class RingHistory:
 
         Args:
             timeline: the index's timeline.
-            next_slots: `(S,)` its next slots.
+            next_slots: `(S,)` its next slots; 0 for streams that it does not know.
 
         Returns:
             `(S,)` first and `(S,)` end of the intact slots of every stream (first <= end).
@@ -90,6 +93,12 @@ class RingHistory:
                 f"{self.timeline}: it was deleted or comes from an older copy. Bring it back, or start a new run."
             )
         later = self._ended[timeline:]
-        written = np.array([self._written.tolist(), *(record["written"] for record in later)]).max(axis=0)
-        ends = np.array([next_slots.tolist(), *(record["set_in_at"] for record in later)]).min(axis=0)
+        num_streams = len(self._written)
+        written = np.stack([self._written, *(padded(record["written"], num_streams) for record in later)]).max(axis=0)
+        ends = np.stack([next_slots, *(padded(record["set_in_at"], num_streams) for record in later)]).min(axis=0)
         return np.minimum(np.maximum(written - self._slots_per_stream, 0), ends), ends
+
+
+def padded(slots: list[int], num_streams: int) -> npt.NDArray[np.int64]:
+    """Turn a number for each stream that there was into `(S,)`, 0 for those that were added since."""
+    return np.array([*slots, *[0] * (num_streams - len(slots))], np.int64)

@@ -11,7 +11,7 @@ from envs.errors import ConfigError
 from experiments.fragment import Fragment
 from experiments.fragment_check import check_fragment
 from experiments.ring_files import RingFiles
-from experiments.ring_history import RingHistory
+from experiments.ring_history import RingHistory, padded
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ class RingStreams:
     A runner that was replaced starts a new episode in the same stream. `add` notices that the fragment does not
     continue the head (other age or other observation) and closes the head as a last observation: a slot that is not
     valid, after a decision that ended nothing.
+
+    A process with more env slots than any before adds streams, each as long as the others; one with fewer leaves the
+    last streams as they are: they are read, and nobody writes them.
 
     An observation is written once, and whatever lies before the head does not change until the ring comes round.
     A stream has `slack` slots beyond its window, so the index (`state`) may be older than the files: what was written
@@ -63,7 +66,7 @@ class RingStreams:
             vectors: name -> D.
             action_dim: A.
             frame_stack: k of the fragments.
-            num_streams: S.
+            num_streams: how many write. S is more where a former process had more: what these wrote stays.
             capacity: slots in the window of one stream, >= k.
             slack: further slots of one stream.
 
@@ -72,31 +75,31 @@ class RingStreams:
         """
         self._images, self._vectors, self._action_dim = dict(images), dict(vectors), action_dim
         self._frame_stack = frame_stack
-        self._num_streams = num_streams
         self._capacity, self._slack = capacity, slack
         self._num_slots = capacity + slack + 1  # the head
-        num_rows = num_streams * self._num_slots
         slot_arrays: dict[str, tuple[tuple[int, ...], npt.DTypeLike]] = {
-            **{f"image_{name}": ((num_rows, *shape), np.uint8) for name, shape in images.items()},
-            **{f"vector_{name}": ((num_rows, dim), np.float32) for name, dim in vectors.items()},
-            "action": ((num_rows, action_dim), np.float32),
-            "reward": ((num_rows,), np.float32),
-            "flags": ((num_rows,), np.uint8),
-            "age": ((num_rows,), np.int32),
+            **{f"image_{name}": ((self._num_slots, *shape), np.uint8) for name, shape in images.items()},
+            **{f"vector_{name}": ((self._num_slots, dim), np.float32) for name, dim in vectors.items()},
+            "action": ((self._num_slots, action_dim), np.float32),
+            "reward": ((self._num_slots,), np.float32),
+            "flags": ((self._num_slots,), np.uint8),
+            "age": ((self._num_slots,), np.int32),
         }
         self._files = RingFiles(
             directory,
-            {**slot_arrays, "written": ((num_streams,), np.int64)},
-            {"num_streams": num_streams, "capacity_per_stream": capacity, "frame_stack": frame_stack},
+            {**slot_arrays, "written": ((1,), np.int64)},
+            num_streams,
+            {"capacity_per_stream": capacity, "frame_stack": frame_stack},
         )
+        self._num_streams = self._files.num_streams
         self.data = self._files.arrays
-        self.nbytes_per_slot = sum(self.data[name].nbytes for name in slot_arrays) // num_rows
+        self.nbytes_per_slot = sum(self.data[name][0].nbytes for name in slot_arrays)
         self._history = RingHistory(
             directory / "history.json", self.data["written"], self._num_slots, is_new=self._files.is_new
         )
-        self.low = np.zeros(num_streams, np.int64)
-        self.next = np.zeros(num_streams, np.int64)
-        self.num_valid = np.zeros(num_streams, np.int64)
+        self.low = np.zeros(self._num_streams, np.int64)
+        self.next = np.zeros(self._num_streams, np.int64)
+        self.num_valid = np.zeros(self._num_streams, np.int64)
 
     @property
     def lengths(self) -> Indices:
@@ -148,15 +151,13 @@ class RingStreams:
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to the content at `state`, less what was overwritten since (a warning says how much).
 
+        Streams that were added after it are empty.
+
         Raises:
             ConfigError: the files are not those that the state belongs to.
         """
-        if state["files"] != self._files.identity:
-            raise ConfigError(
-                f"The checkpoint belongs to the replay files {state['files']}, but the folder holds "
-                f"{self._files.identity}. Put the run's replay files back beside its checkpoints, or start a new run."
-            )
-        next_slots, low = np.array(state["next"], np.int64), np.array(state["low"], np.int64)
+        self._check_origin(state)
+        next_slots, low = padded(state["next"], self._num_streams), padded(state["low"], self._num_streams)
         first, self.next = self._history.intact(state["timeline"], next_slots)
         self.low = np.minimum(np.maximum(low, first), self.next)
         self._history.close_timeline()
@@ -172,6 +173,20 @@ class RingStreams:
                 before,
                 now,
                 self._slack,
+            )
+
+    def _check_origin(self, state: dict[str, Any]) -> None:
+        """Raise a ConfigError unless these are the files that the state was taken of."""
+        cure = "Put the run's replay files back beside its checkpoints, or start a new run."
+        if state["files"] != self._files.identity:
+            raise ConfigError(
+                f"The checkpoint belongs to the replay files {state['files']}, but the folder holds "
+                f"{self._files.identity}. {cure}"
+            )
+        if len(state["next"]) > self._num_streams:
+            raise ConfigError(
+                f"The checkpoint knows {len(state['next'])} envs, but its replay files {self._files.identity} hold "
+                f"{self._num_streams}: they come from an older copy. {cure}"
             )
 
     def _continues(self, fragment: Fragment, env: int, stream: int) -> bool:

@@ -17,7 +17,6 @@ from experiments.cluster import Plan
 from experiments.config import ActorCriticOptions, RacingConfig
 from experiments.racing_algorithm import RacingAlgorithm
 from experiments.replay import ReplayRing
-from experiments.ring_files import stored_num_streams
 from experiments.sac_learner import SACLearner
 from models.sac_module import SACModule
 
@@ -110,8 +109,7 @@ class SAC(RacingAlgorithm):
             vectors={name: box.shape[0] for name, box in vectors.items()},
             action_dim=self.spaces[DEFAULT_MODULE_ID][1].shape[0],
             capacity=options.replay_capacity,
-            # A resumed run may have fewer runners than it began with: their streams stay.
-            num_streams=max(stored_num_streams(folder) or 0, config.num_env_runners * config.num_envs_per_env_runner),
+            num_streams=config.num_env_runners * config.num_envs_per_env_runner,
             frame_stack=frame_stack(config.env_config),
             n_step=options.n_step,
             gamma=options.gamma,

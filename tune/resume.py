@@ -8,8 +8,6 @@ from omegaconf import DictConfig
 from envs.errors import ConfigError
 from experiments import folders
 from experiments.checkpoints import newest_whole_checkpoint
-from experiments.cluster import Plan
-from experiments.ring_files import stored_num_streams
 from experiments.runs import find_run_folder, find_trial_folders, read_config
 from experiments.schema import to_plain
 
@@ -59,21 +57,14 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
     return folder, _moved(saved, str(folder.parent.parent))
 
 
-def check_trials(folder: Path, plan: Plan) -> None:
-    """Check that the trials of a run can go on as planned.
+def check_trials(folder: Path) -> None:
+    """Check that the trials of a run can go on.
 
     Raises:
-        ConfigError: All checkpoints of a trial are damaged, or its replay was laid out for fewer envs than planned.
+        ConfigError: All checkpoints of a trial are damaged.
     """
     for trial in find_trial_folders(folder):
         newest_whole_checkpoint(trial / folders.CHECKPOINTS)
-        stored, needed = stored_num_streams(trial / folders.REPLAY), plan.num_env_runners * plan.envs_per_runner
-        if stored is not None and needed > stored:
-            raise ConfigError(
-                f"The replay of {trial} was laid out for {stored} envs, and {plan.num_env_runners} runners with "
-                f"{plan.envs_per_runner} envs each are {needed}. Choose fewer: ray.num_env_runners=… "
-                "ray.envs_per_runner=…"
-            )
 
 
 def _moved(saved: dict[str, Any], outputs: str) -> dict[str, Any]:

@@ -46,8 +46,8 @@ def test_the_same_seed_trains_the_same(build, tiny, name):
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-@pytest.mark.parametrize("shared", ["true", "false"])
-def test_saved_and_restored_acts_the_same(build, tiny, tmp_path, name, shared):
+@pytest.mark.parametrize(("shared", "num_envs"), [("true", 6), ("false", 2)], ids=["more envs", "fewer envs"])
+def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny, tmp_path, name, shared, num_envs):
     words = (*tiny[name], f"algo.training.shared_encoder={shared}")
     one = build(*words, replay=tmp_path / "replay")
     train(one, 8)
@@ -57,7 +57,7 @@ def test_saved_and_restored_acts_the_same(build, tiny, tmp_path, name, shared):
     kept = weights(one), one.frames, one.decisions, one.updates, one.return_mean
     one.stop()
 
-    other = build(*words, "seed=9", replay=tmp_path / "replay")
+    other = build(*words, "seed=9", replay=tmp_path / "replay", envs_per_runner=num_envs)  # four before
     assert not torch.equal(other.learner.net.actor.act(seen), expected)
     other.restore_training_state(torch.load(tmp_path / "state.pt", weights_only=True))
     assert torch.equal(other.learner.net.actor.act(seen), expected)

@@ -1,6 +1,7 @@
 """The replay ring against a slow reference that keeps whole episodes in lists, and by hand."""
 
 import copy
+import itertools
 import json
 import logging
 import shutil
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from envs.errors import ConfigError
+from experiments import ring_files
 from experiments.fragment import Fragment
 from experiments.replay import ReplayRing
 
@@ -208,29 +210,34 @@ def check_all(ring: ReplayRing, references: list[Reference], k: int, n: int) -> 
 
 
 class World:
-    """Runners that write into one ring, on a disk whose every write is known, with kills and restores."""
+    """Runners that write into one ring, on a disk whose every write is known, with kills and restores.
+
+    `sizes` are for one stream, but for the numbers of runners and of envs of each, which a new process may change.
+    """
 
     def __init__(self, directory: Path, sizes: SimpleNamespace, seed: int) -> None:
         self.directory, self.sizes = directory, sizes
-        self.num_streams = sizes.runners * sizes.envs
+        self.num_streams_first = sizes.runners * sizes.envs
         self.num_slots = sizes.capacity + sizes.slack + 1
         self.rng, self.counter = np.random.default_rng(seed), [0]
-        self.disk: list[dict[int, int]] = [{} for _ in range(self.num_streams)]
+        self.disk: list[dict[int, int]] = []
         self.saves: list[tuple[dict[str, Any], list[Reference]]] = []
         self.is_newest_exact = True
-        self.start([Reference() for _ in range(self.num_streams)])
+        self.start([])
 
     def start(self, references: list[Reference]) -> None:
-        self.references = references
+        num_streams = self.sizes.runners * self.sizes.envs
         self.runners: list[list[Env] | None] = [None] * self.sizes.runners
         self.ring = make_ring(
             self.directory,
-            capacity=self.sizes.capacity * self.num_streams,
-            slack=self.sizes.slack * self.num_streams,
-            num_streams=self.num_streams,
+            capacity=self.sizes.capacity * self.num_streams_first,
+            slack=self.sizes.slack * self.num_streams_first,
+            num_streams=num_streams,
             frame_stack=self.sizes.k,
             n_step=self.sizes.n,
         )
+        self.disk += [{} for _ in range(num_streams - len(self.disk))]
+        self.references = references + [Reference() for _ in range(len(self.disk) - len(references))]
 
     def add(self, runner: int, num_steps: int) -> None:
         first = runner * self.sizes.envs
@@ -253,10 +260,14 @@ class World:
         self.saves.append((json.loads(json.dumps(self.ring.state())), copy.deepcopy(self.references)))
         self.is_newest_exact = True
 
-    def kill(self, index: int) -> None:
-        """A new process restores save `index`, or begins with an empty ring where there is none."""
+    def kill(self, index: int, **changes: int) -> None:
+        """A new process restores save `index`, or begins with an empty ring where there is none.
+
+        It has as many runners and envs of each as the one before, or as `changes` says.
+        """
+        self.sizes = SimpleNamespace(**{**vars(self.sizes), **changes})
         if not self.saves:
-            self.start([Reference() for _ in range(self.num_streams)])
+            self.start([])
             return
         state, references = self.saves[index]
         self.start(copy.deepcopy(references))
@@ -279,7 +290,7 @@ class World:
         check_all(self.ring, self.references, self.sizes.k, self.sizes.n)
 
 
-OPERATIONS = ["add"] * 6 + ["crash", "save", "kill", "kill_old"]
+OPERATIONS = ["add"] * 6 + ["crash", "save", "kill", "kill_old", "resize"]
 
 
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
@@ -298,7 +309,7 @@ def test_ring_equals_lists_of_episodes(data: st.DataObject, seed: int) -> None:
         world = World(Path(directory) / "replay", sizes, seed)
         world.check()
         for operation in data.draw(st.lists(st.sampled_from(OPERATIONS), min_size=3, max_size=25), "operations"):
-            runner = data.draw(st.integers(0, sizes.runners - 1))
+            runner = data.draw(st.integers(0, world.sizes.runners - 1))
             match operation:
                 case "add":
                     world.add(runner, data.draw(st.integers(1, 30) | st.integers(1, 4)))
@@ -310,6 +321,9 @@ def test_ring_equals_lists_of_episodes(data: st.DataObject, seed: int) -> None:
                     world.kill(-1)
                 case "kill_old":
                     world.kill(data.draw(st.integers(0, max(len(world.saves) - 1, 0))))
+                case "resize":
+                    runners, envs = data.draw(st.integers(1, 2), "runners"), data.draw(st.integers(1, 2), "envs")
+                    world.kill(data.draw(st.integers(-1, len(world.saves) - 1)), runners=runners, envs=envs)
             world.check()
 
 
@@ -484,6 +498,122 @@ def test_write_that_was_announced_but_not_finished_counts_as_done(tmp_path: Path
     world.ring.restore(world.saves[0][0])
     assert world.ring._streams.low.tolist() == [low[0] + 5]
     assert ring is not world.ring
+
+
+def test_a_ring_for_more_envs_keeps_what_it_has_and_gives_each_new_one_as_much_room(tmp_path: Path) -> None:
+    world = World(tmp_path, SimpleNamespace(k=2, n=2, capacity=30, slack=4, runners=1, envs=2), seed=5)
+    world.add(0, 50)
+    world.save()
+    world.kill(-1, runners=3)
+    assert world.ring._streams.lengths.tolist() == [30, 30, 0, 0, 0, 0]
+    for runner in range(3):
+        world.add(runner, 50)
+    world.check()
+    assert world.ring._streams.lengths.tolist() == [30] * 6
+    world.save()
+    world.kill(-1, runners=1, envs=1)
+    world.add(0, 7)
+    world.check()
+    assert world.ring._streams.lengths.tolist() == [30] * 6
+    # The first checkpoint, from before there were so many, goes on as well, with its envs or with more.
+    world.kill(0, runners=2, envs=2)
+    world.check()
+    assert world.ring._streams.lengths.tolist()[2:] == [0, 0, 0, 0]
+
+
+def test_a_ring_that_grew_still_knows_what_was_overwritten_before(tmp_path: Path) -> None:
+    world = ring_of_two_that_was_saved(tmp_path)
+    set_in_at = world.ring._streams.next.tolist()
+    world.add(0, 9)
+    world.save()
+    world.kill(0)  # the newer checkpoint was damaged, say
+    world.add(0, 9)
+    world.kill(1, runners=2)
+    assert world.ring._streams.next.tolist() == [*set_in_at, 0, 0]
+    world.check()
+
+
+def ring_of_two_that_was_saved(directory: Path) -> World:
+    world = World(directory, SimpleNamespace(k=2, n=2, capacity=30, slack=4, runners=1, envs=2), seed=5)
+    world.add(0, 50)
+    world.save()
+    return world
+
+
+@pytest.mark.parametrize("moment", range(9))
+@pytest.mark.parametrize("runners", [1, 2, 3])
+def test_growth_that_was_interrupted_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, power_cut: Any, moment: int, runners: int
+) -> None:
+    """Seven files are lengthened, then `meta.json` says so: cut before the first, between them, and after the last."""
+    world = ring_of_two_that_was_saved(tmp_path)
+    calls = itertools.count()
+
+    def dying(action: Any) -> Any:
+        return lambda *arguments: power_cut() if next(calls) == moment else action(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ring_files, "_lengthen", dying(ring_files._lengthen))
+        patched.setattr(ring_files, "write_json", dying(ring_files.write_json))
+        if moment < 8:
+            with pytest.raises(KeyboardInterrupt):
+                world.kill(-1, runners=2)
+        else:
+            world.kill(-1, runners=2)
+    assert next(calls) == min(moment + 1, 8)
+    world.disk = world.disk[:2]  # what was lengthened holds nothing
+    world.kill(-1, runners=runners)
+    assert world.ring._streams.lengths[:2].tolist() == [30, 30]
+    world.check()
+    for runner in range(runners):
+        world.add(runner, 50)
+    world.check()
+
+
+def file_sizes(directory: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in directory.glob("*.bin")}
+
+
+def test_growth_onto_a_disk_too_small_is_refused_with_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_ring(tmp_path, num_streams=2, capacity=80, slack=0)
+    before = file_sizes(tmp_path)
+    # A stream has 40 slots and the head's, of 25 bytes each, and a counter of 8.
+    assert sum(before.values()) == 2 * (41 * 25 + 8)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=0, used=0, free=1000))
+    with pytest.raises(ConfigError, match=r"needs 3099 bytes .* for 3 more envs .* where 1000 bytes .* fewer envs"):
+        make_ring(tmp_path, num_streams=5, capacity=80, slack=0)
+    assert file_sizes(tmp_path) == before
+
+
+def test_disk_that_fills_up_amid_growth_leaves_the_files_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = ring_of_two_that_was_saved(tmp_path)
+    before = file_sizes(tmp_path)
+    lengthen, calls = ring_files._lengthen, itertools.count()
+
+    def full(*arguments: Any) -> None:
+        if next(calls) == 3:
+            raise OSError(28, "No space left on device")
+        lengthen(*arguments)
+
+    monkeypatch.setattr(ring_files, "_lengthen", full)
+    with pytest.raises(ConfigError, match=r"No space left on device"):
+        world.kill(-1, runners=2)
+    assert file_sizes(tmp_path) == before
+    world.kill(-1, runners=1)
+    world.check()
+
+
+def test_checkpoint_that_knows_more_envs_than_the_files_is_refused(tmp_path: Path) -> None:
+    world = ring_of_two_that_was_saved(tmp_path)
+    meta = (tmp_path / "meta.json").read_text()
+    world.kill(-1, runners=2)
+    state = world.ring.state()
+    (tmp_path / "meta.json").write_text(meta)  # an older copy
+    ring = make_ring(tmp_path, num_streams=2, capacity=60, slack=8, frame_stack=2)
+    with pytest.raises(ConfigError, match=r"knows 4 envs, but its replay files .* hold 2"):
+        ring.restore(state)
 
 
 def test_empty_ring_says_so(tmp_path: Path) -> None:
