@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -27,8 +28,9 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     """Compose `conf/CONFIG_NAME.yaml` with the command line, call `main` with it, and exit.
 
     The console shows warnings; a command that has a folder logs more there. Exit codes: what `main` returns; 2 for a
-    wrong request (no traceback, the choices are listed), 1 for a failure, 130 for ctrl-C.
+    wrong request (no traceback, the choices are listed), 1 for a failure, 130 for ctrl-C or SIGTERM.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends us politely is told goodbye as on ctrl-C
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets errors reach us instead of Hydra's own printer, which exits with 1
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     code = FAILED

@@ -11,10 +11,11 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -24,6 +25,7 @@ import numpy.typing as npt
 from envs.contract import FAULT, FRAMES, LAP_TIME_S, OFF_TRACK
 from envs.errors import ConfigError
 from envs.factory import make_env
+from experiments.interrupts import children_deaf_to_interrupts, interrupts_handed_to
 
 Observation = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
 
@@ -212,30 +214,41 @@ def drive_parallel(
     size = max(1, min(num_envs, -(-len(seeds) // (num_processes * _CHUNKS_PER_PROCESS))))
     chunks = [seeds[start : start + size] for start in range(0, len(seeds), size)]
     driven: dict[int, list[Episode]] = {}
-    strangers = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(
-        max_workers=max(1, min(num_processes, len(chunks))),
-        mp_context=multiprocessing.get_context("spawn"),  # a fork would inherit torch's and Ray's threads as dead locks
-        initializer=_start_worker,
-        initargs=(pickle.dumps((load_policy, tuple(load_args))),),
-    )
-    try:
-        futures = {executor.submit(_drive_chunk, dict(env_config), chunk): k for k, chunk in enumerate(chunks)}
-        for future in as_completed(futures):
-            driven[futures[future]] = future.result()
-            for episode in driven[futures[future]]:
-                if on_episode is not None:
-                    on_episode(episode)
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            f"A worker died with {sum(map(len, driven.values()))} of {len(seeds)} episodes driven, without saying why; "
-            f"often the machine ran out of memory. Drive with fewer processes than {num_processes}."
-        ) from error
-    finally:
-        if len(driven) < len(chunks):  # an error or ctrl-C: nobody waits for what the others still drive
-            for process in set(multiprocessing.active_children()) - strangers:
-                process.terminate()
-        executor.shutdown(wait=True, cancel_futures=True)
+    done: SimpleQueue[Future[list[Episode]] | None] = SimpleQueue()  # None: ctrl-C
+    with interrupts_handed_to(lambda: done.put(None)):
+        strangers = set(multiprocessing.active_children())
+        executor = ProcessPoolExecutor(
+            max_workers=max(1, min(num_processes, len(chunks))),
+            # A fork would inherit torch's and Ray's threads as dead locks.
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(pickle.dumps((load_policy, tuple(load_args))),),
+        )
+        try:
+            with children_deaf_to_interrupts():
+                futures = {executor.submit(_drive_chunk, dict(env_config), chunk): k for k, chunk in enumerate(chunks)}
+            for future in futures:
+                future.add_done_callback(done.put)
+            while len(driven) < len(chunks):
+                finished = done.get()
+                if finished is None:
+                    raise KeyboardInterrupt
+                driven[futures[finished]] = finished.result()
+                for episode in driven[futures[finished]]:
+                    if on_episode is not None:
+                        on_episode(episode)
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f"A worker died with {sum(map(len, driven.values()))} of {len(seeds)} episodes driven, without saying "
+                f"why; often the machine ran out of memory. Drive with fewer processes than {num_processes}."
+            ) from error
+        finally:
+            if len(driven) < len(chunks):  # an error or ctrl-C: nobody waits for what the others still drive
+                for process in set(multiprocessing.active_children()) - strangers:
+                    process.terminate()
+            executor.shutdown(wait=True, cancel_futures=True)
+    if not done.empty():
+        raise KeyboardInterrupt
     return [episode for k in range(len(chunks)) for episode in driven[k]]
 
 

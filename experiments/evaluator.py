@@ -47,8 +47,8 @@ class BackgroundEvaluation:
     """
 
     def __init__(self, *, description: PolicyDescription, every_s: float, seeds: list[int]) -> None:
-        self._every_s, self._seeds = every_s, seeds
-        self._evaluator: Any = ray.remote(num_cpus=0, max_restarts=-1)(Evaluator).remote(description)
+        self._description, self._every_s, self._seeds = description, every_s, seeds
+        self._evaluator = self._start()
         self._pending: ray.ObjectRef | None = None
         self._next_s, self._give_up_s = every_s, 0.0
         self.notes: list[str] = []  # what the user should hear of, until the trial reports it
@@ -56,7 +56,8 @@ class BackgroundEvaluation:
     def poll(self, elapsed_s: float, weights: dict[str, torch.Tensor]) -> dict[str, float]:
         """Return the metrics of an evaluation that has finished, if one has, and start one that is due.
 
-        One that fails (its env crashed, say) does not end training: `notes` says so.
+        One that fails (its env crashed, say) or hangs does not end training: `notes` says so, and the next one is
+        driven by a new process.
         """
         result: dict[str, float] = {}
         if self._pending is not None and ray.wait([self._pending], timeout=0)[0]:
@@ -65,16 +66,25 @@ class BackgroundEvaluation:
             except ray.exceptions.RayError as error:
                 logger.exception("An evaluation failed.")
                 self.notes.append(f"An evaluation failed; training goes on. {str(error).strip().splitlines()[-1]}")
+                self._replace()
             self._pending = None
         if self._pending is not None and elapsed_s > self._give_up_s:
             self.notes.append(f"An evaluation took more than {_DEADLINE_S:.0f} s and was given up; training goes on.")
-            ray.kill(self._evaluator, no_restart=False)
+            self._replace()
             self._pending = None
         if self._pending is None and elapsed_s >= self._next_s:
             self._give_up_s = elapsed_s + _DEADLINE_S
             self._next_s = elapsed_s + self._every_s
             self._pending = self._evaluator.evaluate.remote(weights, self._seeds)
         return result
+
+    def _start(self) -> Any:
+        return ray.remote(num_cpus=0)(Evaluator).remote(self._description)
+
+    def _replace(self) -> None:
+        """Start anew: an actor that Ray itself restarts refuses what it is asked until it is back; a new one waits."""
+        ray.kill(self._evaluator)
+        self._evaluator = self._start()
 
     def close(self) -> None:
         """End the process."""

@@ -1,10 +1,12 @@
-"""Ctrl-C: the first asks every trial to save itself and end, the second ends the command at once."""
+"""Ctrl-C or SIGTERM: the first asks every trial to save itself and end, the second ends the command at once."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
@@ -16,15 +18,21 @@ class Interrupt:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle SIGINT and SIGTERM in here, in the main thread."""
+        """Handle both in here, in the main thread."""
         self._stop_request.unlink(missing_ok=True)
-        before = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self.listen()
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
             self._stop_request.unlink(missing_ok=True)
+
+    def listen(self) -> None:
+        """Take the signals, also from a library that took them meanwhile: Ray, as it starts, ends us on SIGTERM."""
+        for number in _SIGNALS:
+            signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.is_requested:

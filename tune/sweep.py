@@ -50,7 +50,7 @@ def run(config: DictConfig) -> int:
     else:
         run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
         plan = check_run(plain)
-        check_trials(run_folder, plan)
+        check_trials(run_folder)
         folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
     claim = folders.claim(run_folder, timeout_s=2.0)
     (run_folder / folders.TRIALS).mkdir(exist_ok=True)
@@ -118,6 +118,7 @@ class Sweep:
             "RAY_AIR_NEW_OUTPUT": "0",
         }
         start_ray(self._plan)
+        self._interrupt.listen()
         import ray
         import ray.tune
 

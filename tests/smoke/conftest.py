@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -65,9 +66,9 @@ def build(ray_session, compose, tmp_path):
     torch.set_num_threads(1)
     built = []
 
-    def started(*words, replay=None):
+    def started(*words, replay=None, envs_per_runner=ray_session.envs_per_runner):
         config = compose(*words)
-        rllib = build_config(config, ray_session)
+        rllib = build_config(config, replace(ray_session, envs_per_runner=envs_per_runner))
         algorithm = rllib.algo_class(rllib)
         algorithm.start_replay(replay or tmp_path / f"replay{len(built)}")
         built.append(algorithm)
@@ -85,18 +86,33 @@ class Command:
         self.process = subprocess.Popen(
             [sys.executable, *words],
             cwd=root,
+            bufsize=0,  # so that `finish` reads on where `wait_for` ended
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
             start_new_session=True,
         )
+        self._said = b""
+
+    @property
+    def output(self):
+        """What it has said so far, as `wait_for` and `finish` read it."""
+        return self._said.decode(errors="replace")  # it may end amid a character
+
+    def wait_for(self, words):
+        """Wait until it has said these words."""
+        while words not in self.output:
+            said = os.read(self.process.stdout.fileno(), 4096)
+            assert said, f"It ended without saying {words!r}:\n{self.output}"
+            self._said += said
 
     def finish(self, timeout_s=120):
-        self.output, _ = self.process.communicate(timeout=timeout_s)
+        rest, _ = self.process.communicate(timeout=timeout_s)
+        self._said += rest
         return self.process.returncode
 
     def interrupt(self):
-        self.process.send_signal(signal.SIGINT)
+        """Ctrl-C: a terminal sends it to the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
 
     def kill(self):
         """Kill -9 everything that the command started, Ray included."""

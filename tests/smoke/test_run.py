@@ -6,11 +6,12 @@ import random
 import shutil
 import time
 
+import psutil
 import pytest
 import torch
 import yaml
 
-from experiments.checkpoints import list_checkpoints
+from experiments.checkpoints import list_checkpoints, newest_whole_checkpoint
 from experiments.policy import DrivingPolicy
 
 
@@ -86,11 +87,16 @@ def test_a_run_from_start_to_prolongation(command, words, tmp_path):
     assert refused.finish() == 2
     assert "seed: saved 5, asked 6" in refused.output
 
-    longer = command("run.py", "resume=latest", f"paths.outputs={tmp_path / 'outputs'}", "stop.frames=2200")
+    more = ("stop.frames=2200", "ray.envs_per_runner=6")  # four before
+    longer = command("run.py", "resume=latest", f"paths.outputs={tmp_path / 'outputs'}", *more)
     assert longer.finish() == 0, longer.output
     frames = [int(float(row["train/frames"])) for row in rows(folder)]
     assert frames == sorted(frames)
     assert 1500 < frames[-1] < 3000
+    state = torch.load(folder / "checkpoints" / "latest" / "state.pt", weights_only=True)["algorithm"]
+    written = state["replay"]["streams"]["next"]  # slots of each env
+    assert len(written) == 6
+    assert min(written[:4]) > max(written[4:]) > 0
     assert len(client.search_runs([experiment.experiment_id])) == 2  # the same runs went on
     assert client.get_run(child.info.run_id).data.metrics["train/frames"] == frames[-1]
 
@@ -119,6 +125,48 @@ def test_ctrl_c_saves_and_exits_130(command, words, tmp_path):
     folder = tmp_path / "outputs" / "latest"
     last = int(float(rows(folder)[-1]["train/frames"]))
     assert list_checkpoints(folder / "checkpoints")[-1].name == f"frames_{last:012d}"
+
+
+@pytest.mark.slow
+def test_other_signals_and_moments_exit_130_as_well(command, words, tmp_path):
+    outputs = tmp_path / "outputs"
+    folder = outputs / "latest"
+
+    def resume_until(said, stop_frames):
+        run = command("run.py", "resume=latest", f"paths.outputs={outputs}", f"stop.frames={stop_frames}")
+        run.wait_for(said)
+        return run, psutil.Process(run.process.pid).children(recursive=True)
+
+    def assert_ends_with_the_run_whole(run, family):
+        assert run.finish(30) == 130, run.output
+        assert "Traceback" not in run.output
+        assert f"python run.py resume={outputs}" in run.output
+        assert psutil.wait_procs(family, timeout=10)[1] == []
+        assert newest_whole_checkpoint(folder / "checkpoints") is not None
+        assert not (folder / "evaluation.json").exists()
+
+    run = command(*words, "stop.frames=10000000", "evaluation.final_episodes=5000")
+    wait_for_checkpoints(outputs, 1)
+    run.process.terminate()
+    assert_ends_with_the_run_whole(run, [])
+    last = int(float(rows(folder)[-1]["train/frames"]))
+    assert list_checkpoints(folder / "checkpoints")[-1].name == f"frames_{last:012d}"
+
+    run, family = resume_until("Evaluating", stop_frames=1)
+    run.interrupt()
+    assert_ends_with_the_run_whole(run, family)
+
+    run, family = resume_until("Evaluating", stop_frames=1)
+    run.process.terminate()
+    assert_ends_with_the_run_whole(run, family)
+
+    run, family = resume_until("/s  return", stop_frames=10_000_000)  # the live line: it trains
+    (trial,) = [process for process in family if process.name().startswith("ray::Trial")]
+    trial.suspend()  # it cannot do what the first ctrl-C asks for
+    run.interrupt()
+    run.wait_for("Once more")
+    run.interrupt()
+    assert_ends_with_the_run_whole(run, family)
 
 
 @pytest.mark.parametrize("moment", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])

@@ -229,41 +229,104 @@ def test_a_worker_that_dies_is_an_error_in_words(load_policy):
         drive_parallel(load_policy, (0.9, "die"), DUMMY, SEEDS, num_processes=2)
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_workers_end_with_the_parent(load_policy, tmp_path, end):
-    script = tmp_path / "script.py"
-    script.write_text(
-        textwrap.dedent(f"""
+@pytest.fixture
+def drive_alone(tmp_path):
+    """Return a function that starts a command which drives with a policy that hangs, after lines of its own."""
+    started = []
+
+    def start(*lines):
+        drives = f"""
         from experiments.drive import drive_parallel
         from worker_policy import load
 
         if __name__ == "__main__":
             drive_parallel(load, (0.9, "hang"), {DUMMY}, range(40), num_processes=6,
                            on_episode=lambda episode: print("driven", flush=True))
-        """)
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
-    process = subprocess.Popen(
-        [sys.executable, script],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout.readline() == "driven\n"
-        if end == signal.SIGINT:
-            os.killpg(process.pid, end)  # as a terminal does: the whole group hears it
-        else:
-            process.kill()
-        _, errors = process.communicate(timeout=20)  # returns when nobody holds the pipes any more: no orphans
-    finally:
+        """
+        script = tmp_path / "script.py"
+        script.write_text("\n".join(map(textwrap.dedent, (*lines, drives))))
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+        process = subprocess.Popen(
+            [sys.executable, script],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_the_parent(load_policy, drive_alone, end):
+    process = drive_alone()
+    assert process.stdout.readline() == "driven\n"
+    if end == signal.SIGINT:
+        os.killpg(process.pid, end)  # as a terminal does: the whole group hears it
+    else:
+        process.kill()
+    _, errors = process.communicate(timeout=20)  # returns when nobody holds the pipes any more: no orphans
     assert process.returncode == -end
     if end == signal.SIGINT:
-        assert errors.count("KeyboardInterrupt") == 1, errors
+        assert errors.count("Traceback") == errors.splitlines().count("KeyboardInterrupt") == 1, errors
+
+
+def test_workers_that_are_starting_are_silent_on_ctrl_c(load_policy, drive_alone):
+    process = drive_alone(
+        """
+        import signal, threading
+        if __name__ == "__mp_main__":
+            signal.raise_signal(signal.SIGINT)
+            print("starting", flush=True)
+            threading.Event().wait()
+        """
+    )
+    assert process.stdout.readline() == "starting\n"
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+    assert errors.count("Traceback") == errors.splitlines().count("KeyboardInterrupt") == 1, errors
+
+
+def test_ctrl_c_while_a_lock_of_the_pool_is_held_does_not_leave_it_locked(load_policy, drive_alone):
+    """The pool's own thread needs the locks of all episodes to end: one that stays locked hangs the command."""
+    process = drive_alone(
+        """
+        import signal, threading
+        from concurrent.futures import _base
+        from types import SimpleNamespace
+
+        class Interrupted(threading.Condition):
+            count = 0
+
+            def __init__(self):
+                super().__init__()
+                lock, self.acquire = self.acquire, self.interrupted_acquire
+                self.locked = lock
+
+            def interrupted_acquire(self, *arguments):
+                is_locked = self.locked(*arguments)
+                if threading.current_thread() is threading.main_thread() and Interrupted.count == 0:
+                    Interrupted.count += 1
+                    signal.raise_signal(signal.SIGINT)
+                return is_locked
+
+            def __enter__(self):
+                return self.acquire()
+
+        _base.threading = SimpleNamespace(**vars(threading) | {"Condition": Interrupted})
+        """
+    )
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT, errors
+    assert errors.count("Traceback") == errors.splitlines().count("KeyboardInterrupt") == 1, errors
 
 
 def test_an_episode_crosses_processes():
