@@ -10,7 +10,7 @@ from envs.errors import ConfigError
 # The upper end fits a signed 32-bit integer, which is what games take.
 FIRST_TRAINING_SEED = 2**20
 LAST_TRAINING_SEED = 2**31 - 1
-EVALUATION_SEEDS = (range(10_000, 10_100), range(20_000, 20_100))  # the score's tracks, and those of choosing checkpoints
+EVALUATION_SEEDS = (range(10_000, 10_100), range(20_000, 20_100))  # the score's tracks, and those of choosing
 
 
 def training_range(*, first: int = FIRST_TRAINING_SEED, last: int = LAST_TRAINING_SEED) -> range:

@@ -66,7 +66,7 @@ def _check_tracks(evaluation: dict[str, Any], training: range) -> None:
         begin, end = evaluation[first], evaluation[first] + evaluation[number]
         if begin < 0 or (begin < training.stop and training.start < end):
             raise ConfigError(
-                f"evaluation.{first}={begin} with {number}={evaluation[number]}: expected tracks from 0 on, and none of "
+                f"evaluation.{first}={begin} with {number}={evaluation[number]}: expected tracks from 0 on, none of "
                 f"{training.start} … {training.stop - 1}, on which training drives (env.train_seeds)."
             )
 

@@ -3,20 +3,23 @@
 import os
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
 
 from envs.app import OK, run_app
 from envs.errors import ConfigError
+from envs.factory import make_env
 from experiments import folders
 from experiments.cluster import available_cores
 from experiments.commit import current_commit
 from experiments.drive import drive_parallel
 from experiments.pictures import draw_curve, draw_returns
-from experiments.policy import DrivingPolicy
+from experiments.policy import DrivingPolicy, PolicyDescription
 from experiments.runs import find_policy_folder
 from experiments.schema import EvaluateConfig, register_schema, to_plain
 from experiments.scores import format_score, summarise
@@ -24,7 +27,14 @@ from experiments.videos import record_best_median_worst
 
 
 def evaluate(
-    policy_folder: Path, results: Path, *, episodes: int, first_seed: int, video: bool, num_processes: int
+    policy_folder: Path,
+    results: Path,
+    *,
+    episodes: int,
+    first_seed: int,
+    video: bool,
+    num_processes: int,
+    other_env: tuple[str, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Drive the stock task on unseen tracks, and leave score, pictures and videos in `results`.
 
@@ -35,12 +45,18 @@ def evaluate(
         first_seed: Of the first track.
         video: Whether to film the best, the median and the worst episode.
         num_processes: How many cores drive.
+        other_env: Name and config of an env to drive in instead of the policy's own.
 
     Returns:
         The content of `evaluation.json`.
+
+    Raises:
+        ConfigError: The policy is not usable, or was trained on other spaces than the other env's.
     """
     policy = DrivingPolicy.load(policy_folder)
-    env_config, name = policy.description.env, policy.description.training["env"]
+    name, env_config = other_env or (policy.description.training["env"], policy.description.env)
+    if other_env is not None:
+        _check_spaces(name, env_config, policy.description)
     began = time.perf_counter()
     with tqdm(total=episodes, unit="episode", desc="Evaluating", file=sys.stderr) as bar:
         driven = drive_parallel(
@@ -60,6 +76,7 @@ def evaluate(
         deterministic=True,
         wall_s=time.perf_counter() - began,
     )
+    results.mkdir(parents=True, exist_ok=True)
     folders.write_json(results / folders.EVALUATION, evaluation)
     draw_returns(evaluation, results / folders.RETURNS)
     if (results / folders.PROGRESS).is_file():
@@ -69,6 +86,19 @@ def evaluate(
             earlier.unlink()
         record_best_median_worst(policy, env_config, driven, results / folders.VIDEOS)
     return evaluation
+
+
+def _check_spaces(name: str, env_config: dict[str, Any], description: PolicyDescription) -> None:
+    with closing(make_env(env_config, training=False)) as env:
+        for found, wanted in (
+            (env.observation_space, description.observation_space),
+            (env.action_space, description.action_space),
+        ):
+            if found != wanted:
+                raise ConfigError(
+                    f"env={name} has {found}, the policy was trained on {wanted}. "
+                    "Set the env's keys (image_size, grayscale, actions …) as in the run's config.yaml."
+                )
 
 
 def describe_results(results: Path, evaluation: dict[str, Any]) -> str:
@@ -89,6 +119,10 @@ def main(config: DictConfig) -> int:
         if plain[key] is not None and plain[key] < least:
             raise ConfigError(f"{key}={plain[key]}: expected at least {least}.")
     policy_folder, results = find_policy_folder(plain["run"], Path(plain["paths"]["outputs"]))
+    other_env = None
+    if plain["env"] is not None:
+        name = HydraConfig.get().runtime.choices["env"]
+        other_env, results = (name, plain["env"]), results / folders.EVALUATIONS / name
     evaluation = evaluate(
         policy_folder,
         results,
@@ -96,6 +130,7 @@ def main(config: DictConfig) -> int:
         first_seed=plain["first_seed"],
         video=plain["video"],
         num_processes=plain["num_processes"] or available_cores(),
+        other_env=other_env,
     )
     print(describe_results(results, evaluation))
     return OK

@@ -17,6 +17,7 @@ REPLAY = "replay"
 VIDEOS = "videos"
 PROGRESS = "progress.csv"
 EVALUATION = "evaluation.json"
+EVALUATIONS = "evaluations"  # in other envs than the policy's own, a folder each
 CURVE = "curve.png"
 RETURNS = "returns.png"
 LATEST = "latest"

@@ -94,6 +94,7 @@ class EvaluateConfig:
     first_seed: int = 10_000
     video: bool = True
     num_processes: int | None = None
+    env: dict[str, Any] | None = None
     paths: Paths = field(default_factory=Paths)
 
 

@@ -13,7 +13,7 @@ FULL = "full"
 CHOICES = (PEDAL, FULL)
 
 # Gymnasium's five: nothing, right, left, throttle, brake
-_DISCRETE = np.array([(0, 0, 0), (0.6, 0, 0), (-0.6, 0, 0), (0, 0.2, 0), (0, 0, 0.8)])
+_DISCRETE: npt.NDArray[np.float64] = np.array([(0, 0, 0), (0.6, 0, 0), (-0.6, 0, 0), (0, 0.2, 0), (0, 0, 0.8)])
 
 
 def action_space(kind: str, *, continuous: bool = True) -> spaces.Box | spaces.Discrete:
@@ -36,7 +36,7 @@ def to_game(action: Any, space: spaces.Box | spaces.Discrete) -> npt.NDArray[np.
     """
     if isinstance(space, spaces.Discrete):
         if not space.contains(action):
-            raise ValueError(f"Expected a whole action of 0 … {space.n - 1}, got {action!r}.")
+            raise ValueError(f"Expected a whole action of 0 … {len(_DISCRETE) - 1}, got {action!r}.")
         return _DISCRETE[action]
     action = np.asarray(action, np.float32)
     if action.shape != space.shape:

@@ -16,8 +16,9 @@ from envs.arguments import check_choice, check_range, check_types
 from envs.carracing import actions as action_spaces
 from envs.carracing import telemetry
 from envs.carracing.early_end import EarlyEnd
+from envs.carracing.exact import PIXELS
 from envs.carracing.game import FRAMES_PER_S, CarRacingGame
-from envs.carracing.renderers import PIXELS, RENDERERS, Painter, Screen
+from envs.carracing.renderers import RENDERERS, Painter, Screen
 from envs.errors import ConfigError
 
 MAX_FRAMES = 1000  # the time limit with which Gymnasium registers CarRacing-v3
@@ -120,6 +121,7 @@ class CarRacingEnv(gym.Env[Any, Any]):
         self._game.reset(self.np_random, randomize=(options or {}).get("randomize", True))
         if self._verbose:
             log.info("Track of seed %s: %d tiles.", seed, len(self._game.visited))
+        assert self._game.track is not None
         self._sensor = telemetry.TelemetrySensor(self._game.track.beta, self._game.track.centre)
         self._frames = 0
         self._is_running = True
@@ -155,6 +157,10 @@ class CarRacingEnv(gym.Env[Any, Any]):
         reading = self._sensor.read(self._game.car)
         info = {**self._info(reading, frames=frames), **extra}
         return self._observation(reading), reward, terminated, truncated, info
+
+    def share_painter(self, other: "CarRacingEnv") -> None:
+        """Draw with the canvas of `other`, an env with the same arguments: many canvases would not fit the caches."""
+        self._painter = other._painter
 
     def render(self) -> Any:
         """Return a picture, `(400, 600, 3)` or `(96, 96, 3)` uint8, or show it in the window; None without a mode."""

@@ -13,7 +13,6 @@ import pygame
 from pygame import gfxdraw
 
 from envs.carracing.camera import BAR_H, WINDOW_H, WINDOW_W, Camera
-from envs.carracing.colours import Colours
 from envs.carracing.game import FRAMES_PER_S, CarRacingGame
 from envs.carracing.indicators import COLOURS as INDICATOR_COLOURS
 from envs.carracing.indicators import indicators, score_text
@@ -28,7 +27,8 @@ class ExactRenderer:
     """Draw a game as Gymnasium does: at 1000x800, scaled down smoothly.
 
     What is off the screen or below the indicators' bar is left out; what is drawn goes through the same calls of pygame
-    with the same whole-pixel coordinates, so that every byte is the same.
+    with the same whole-pixel coordinates, so that every byte is the same. One renderer serves any number of games: so
+    its canvas stays in the caches.
 
     Source: gymnasium 1.2.2, envs/box2d/car_racing.py, `_render`, and car_dynamics.py, `Car.draw`.
     """
@@ -79,7 +79,7 @@ class ExactRenderer:
     def _draw(self, game: CarRacingGame, *, score: float, marks: bool) -> None:
         """Draw the game on the canvas, upside down."""
         camera = Camera(game)
-        self._draw_field(camera, game.colours)
+        self._draw_field(game, camera)
         self._draw_track(game, camera)
         self._draw_car(game, camera, marks)
         self._draw_bar(game, score)
@@ -91,9 +91,12 @@ class ExactRenderer:
                 low, high = WINDOW_H - 1 - int(bottom), WINDOW_H - 1 - int(top)
                 pygame.draw.polygon(self._canvas, colour, [(left, high), (right, high), (right, low), (left, low)])
         text, (left, top) = score_text(score)
-        self._canvas.blit(pygame.transform.flip(text, flip_x=False, flip_y=True), (left, WINDOW_H - top - text.get_height()))
+        turned = pygame.transform.flip(text, flip_x=False, flip_y=True)
+        self._canvas.blit(turned, (left, WINDOW_H - top - text.get_height()))
 
-    def _draw_field(self, camera: Camera, colours: Colours) -> None:
+    def _draw_field(self, game: CarRacingGame, camera: Camera) -> None:
+        assert game.colours is not None
+        colours = game.colours
         field = camera.project(FIELD)
         if _covers_screen(field):
             # not Surface.fill, which writes past the caches that the polygons then miss

@@ -1,6 +1,8 @@
 """CarRacing's pictures drawn straight at low resolution: what training looks at."""
 
 import functools
+import weakref
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,8 @@ class FastRenderer:
 
     Shapes, order and camera are Gymnasium's; each pixel is the mean of 5x4 samples instead of 10x8 pixels.
 
+    One renderer serves any number of games.
+
     Args:
         grayscale: draw luma (ITU-R BT.601) instead of RGB.
     """
@@ -34,7 +38,7 @@ class FastRenderer:
         self._is_grayscale = grayscale
         self._canvas = np.empty((raster.ROWS, raster.COLUMNS), np.uint8)
         self._planes = np.empty((1 if grayscale else 3, PIXELS, PIXELS), np.uint8)
-        self._paint: npt.NDArray[np.uint8] | None = None
+        self._known: weakref.WeakKeyDictionary[CarRacingGame, tuple[Any, Any, Any]] = weakref.WeakKeyDictionary()
         self._car_shades = self._shades(np.array(CAR_COLOURS, np.uint8))
         self._bar_shades = self._shades(np.array(INDICATOR_COLOURS, np.uint8))
 
@@ -60,12 +64,12 @@ class FastRenderer:
         """Return the shades of background and grass patches, and of the track's polygons, a row for each plane."""
         assert game.track is not None
         assert game.colours is not None
-        if game.paint is not self._paint:  # a new episode
-            self._paint = game.paint
-            self._field_shades = self._shades(_field_colours(game.colours))
-            self._track_shades = np.stack([self._shades(colours) for colours in game.paint])
-        untouched, touched = self._track_shades
-        return self._field_shades, np.where(game.touched[game.track.owners], touched, untouched)
+        paint, field, track = self._known.get(game, (None, None, None))
+        if paint is not game.paint:  # a new episode
+            field = self._shades(_field_colours(game.colours))
+            track = np.stack([self._shades(colours) for colours in game.paint])
+            self._known[game] = game.paint, field, track
+        return field, np.where(game.touched[game.track.owners], track[1], track[0])
 
     def _shades(self, colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return `(1, M)` luma, or `(3, M)` red, green and blue, of `(M, 3)` colours as they come out."""

@@ -1,7 +1,7 @@
 """Convex polygons onto a canvas of samples: the compiled inner loops of the fast renderer.
 
-A canvas holds `SAMPLES_X` x `SAMPLES_Y` samples for each of the 96x96 pixels of CarRacing's observation; a picture is their
-mean. Whatever is drawn later covers what was drawn before, so polygons that share an edge leave no seam.
+A canvas holds `SAMPLES_X` x `SAMPLES_Y` samples for each of the 96x96 pixels of CarRacing's observation; a picture is
+their mean. Whatever is drawn later covers what was drawn before, so polygons that share an edge leave no seam.
 """
 
 import numpy as np
@@ -109,10 +109,10 @@ def average(canvas: Canvas, picture: npt.NDArray[np.uint8]) -> None:
                 total += canvas[first + sample, column]
             sums[column] = total
         for column in range(PIXELS):
-            total = np.uint32(SAMPLES_X * SAMPLES_Y // 2)
+            mean = np.uint32(SAMPLES_X * SAMPLES_Y // 2)
             for sample in range(SAMPLES_X):
-                total += sums[column * SAMPLES_X + sample]
-            picture[row, column] = total // np.uint32(SAMPLES_X * SAMPLES_Y)
+                mean += sums[column * SAMPLES_X + sample]
+            picture[row, column] = mean // np.uint32(SAMPLES_X * SAMPLES_Y)
 
 
 @njit(cache=True, inline="always")

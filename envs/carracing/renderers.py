@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from envs.carracing.exact import PIXELS, ExactRenderer
+from envs.carracing.exact import ExactRenderer
 from envs.carracing.fast import FastRenderer
 from envs.carracing.game import CarRacingGame
 from envs.carracing.preprocess import preprocess

@@ -1,4 +1,4 @@
-"""What CarRacing's simulator knows of the car and the track ahead: for `info`, and for policies that need no picture."""
+"""What CarRacing's simulator knows of car and track: for `info`, and for policies that need no picture."""
 
 import math
 from typing import Any
@@ -70,9 +70,7 @@ class TelemetrySensor:
 def by_name(reading: Reading) -> dict[str, Any]:
     """Return the reading as `info` has it: floats, and arrays where a name has several."""
     values = reading.tolist()
-    return {
-        name: reading[column] if isinstance(column, slice) else values[column] for name, column in COLUMNS.items()
-    }
+    return {name: reading[column] if isinstance(column, slice) else values[column] for name, column in COLUMNS.items()}
 
 
 def observation(reading: Reading, progress: float) -> npt.NDArray[np.float32]:

@@ -79,7 +79,7 @@ def _draw_checkpoints(generator: np.random.Generator) -> FloatArray:
 
 @njit(cache=True)
 def _walk(checkpoints: FloatArray) -> tuple[FloatArray, int]:
-    """Walk from checkpoint to checkpoint for five laps; return `(2500, 4)` alpha, beta, x, y and how many are filled."""
+    """Walk from checkpoint to checkpoint for five laps; return `(2500, 4)` alpha, beta, x, y and how many there are."""
     points = np.empty((_MAX_POINTS, 4))
     x, y, beta = 1.5 * _RADIUS, 0.0, 0.0
     target, laps, count = 0, 0, 0

@@ -198,4 +198,4 @@ def test_evaluating_what_is_not_there(refuse, tmp_path):
     assert "ten" in refuse("episodes=ten", main=main, config_name="evaluate")
     assert "no key typo" in refuse("+typo=1", main=main, config_name="evaluate")
     assert "first_seed" in refuse("seed=1", main=main, config_name="evaluate")
-    assert "env" in refuse("env=dummy", main=main, config_name="evaluate")
+    assert "carracing_gymnasium" in refuse("env=carracing_gymnasiun", main=main, config_name="evaluate")
