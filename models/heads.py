@@ -1,5 +1,6 @@
 """Heads on an encoder's features: action distributions and values."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -35,7 +36,8 @@ class BetaHead(ActionHead):
 class SquashedGaussianHead(ActionHead):
     """Features `(B, D)` to a tanh-squashed Gaussian whose deviation depends on the state.
 
-    `log_std_range` bounds the log deviation smoothly, through tanh.
+    `log_std_range` bounds the log deviation smoothly, through tanh; `initial_std` is what it starts from, before the
+    squashing.
     """
 
     def __init__(
@@ -45,10 +47,20 @@ class SquashedGaussianHead(ActionHead):
         action_dim: int,
         hidden: Sequence[int],
         log_std_range: Sequence[float] = (-5.0, 2.0),
+        initial_std: float = 0.6,
     ) -> None:
         super().__init__()
         self.layers = mlp(feature_dim, hidden, 2 * action_dim, out_gain=0.01)
         self._low, self._high = log_std_range
+        if not math.exp(self._low) < initial_std < math.exp(self._high):
+            raise ValueError(
+                f"initial_std={initial_std}: expected more than exp({self._low}) and less than exp({self._high}), "
+                "the bounds of log_std_range."
+            )
+        share = (math.log(initial_std) - self._low) / (self._high - self._low)
+        output = self.layers[-1]
+        assert isinstance(output, nn.Linear)
+        nn.init.constant_(output.bias[action_dim:], math.atanh(2.0 * share - 1.0))
 
     def forward(self, features: torch.Tensor) -> SquashedGaussianActions:
         """Return the distribution."""
