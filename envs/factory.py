@@ -68,9 +68,10 @@ def make_vector_env(
     check_range("num_envs", num_envs, 1)
     check_range("runner", runner, 0, num_runners - 1)
     seeds = training_range_from(config.get(TRAIN_SEEDS))
+    places = range(runner * num_envs, (runner + 1) * num_envs) if training else ()
     streams = [
-        episode_seeds(seeds, seed=seed, stream=stream, num_streams=num_runners * num_envs, start=start)
-        for stream in range(runner * num_envs, (runner + 1) * num_envs)
+        episode_seeds(seeds, seed=seed, stream=place, num_streams=num_runners * num_envs, start=start)
+        for place in places
     ]
     env_class = _env_class(config)
     native = getattr(env_class, "make_vector", None)

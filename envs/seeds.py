@@ -46,7 +46,7 @@ def training_range_from(config: Mapping[str, int] | None) -> range:
 
 
 def episode_seeds(seeds: range, *, seed: int, stream: int, num_streams: int, start: int) -> Iterator[int]:
-    """Yield the track seeds of one env's training episodes, without end; the same arguments give the same stream.
+    """Return the track seeds of one env's training episodes, without end; the same arguments give the same stream.
 
     Every stream has seeds of its own, each `num_streams`-th, so that no two envs of a run ever drive the same track.
 
@@ -67,6 +67,9 @@ def episode_seeds(seeds: range, *, seed: int, stream: int, num_streams: int, sta
             f"env.train_seeds are {len(seeds)} tracks for {num_streams} envs. Each env needs one of its own: "
             "widen the range, or set fewer ray.num_env_runners or ray.envs_per_runner."
         )
-    generator = np.random.default_rng(np.random.SeedSequence([seed, stream, start]))
+    return _draw(own, np.random.default_rng(np.random.SeedSequence([seed, stream, start])))
+
+
+def _draw(seeds: range, generator: np.random.Generator) -> Iterator[int]:
     while True:
-        yield own[int(generator.integers(len(own)))]
+        yield seeds[int(generator.integers(len(seeds)))]

@@ -25,7 +25,7 @@ def action_space(kind: str, *, continuous: bool = True) -> spaces.Box | spaces.D
     return spaces.Box(np.array(ACTION_LOW, np.float32), np.array(ACTION_HIGH, np.float32))
 
 
-def to_game(action: Any, space: spaces.Box | spaces.Discrete) -> npt.NDArray[np.floating[Any]]:
+def to_game(action: Any, space: spaces.Box | spaces.Discrete) -> npt.NDArray[np.float64]:
     """Return `(3,)`, `[steer, throttle, brake]`, for an action of `space`, clipped to it.
 
     A pedal above 0 is throttle, below 0 brake: both at once only slow the car's learner down. Clipping changes nothing
@@ -37,8 +37,8 @@ def to_game(action: Any, space: spaces.Box | spaces.Discrete) -> npt.NDArray[np.
     if isinstance(space, spaces.Discrete):
         if not space.contains(action):
             raise ValueError(f"Expected a whole action of 0 … {len(_DISCRETE) - 1}, got {action!r}.")
-        return _DISCRETE[action]
-    action = np.asarray(action, np.float32)
+        return _DISCRETE[int(action)]
+    action = np.asarray(action, np.float64)  # a policy's float32 stays what it is
     if action.shape != space.shape:
         raise ValueError(f"Expected an action of shape {space.shape}, got {action.shape}: {action}.")
     if not np.isfinite(action).all():
@@ -47,4 +47,4 @@ def to_game(action: Any, space: spaces.Box | spaces.Discrete) -> npt.NDArray[np.
     if space.shape == (3,):
         return action
     steer, pedal = action
-    return np.array([steer, max(pedal, 0.0), max(-pedal, 0.0)], np.float32)
+    return np.array([steer, max(pedal, 0.0), max(-pedal, 0.0)])

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
+from gymnasium.utils import EzPickle
 from gymnasium.vector import VectorEnv
 
 from envs import contract
@@ -27,12 +28,13 @@ IMAGE, TELEMETRY, BOTH = "image", "telemetry", "both"
 log = logging.getLogger(__name__)
 
 
-class CarRacingEnv(gym.Env[Any, Any]):
+class CarRacingEnv(gym.Env[Any, Any], EzPickle):
     """Drive CarRacing-v3. With the defaults it is Gymnasium's env, time limit included, only faster.
 
     Tracks, physics, rewards and ends are Gymnasium's, float for float. A step repeats its action for up to
     `action_repeat` physics frames of 1/50 s and sums their rewards; it ends early where the episode ends. Only the last
-    frame is drawn. `info` has, beside the suite's names, those of `envs.carracing.telemetry`.
+    frame is drawn. `info` has, beside the suite's names, those of `envs.carracing.telemetry`. A pickled copy is built
+    anew from its arguments, without the episode, as in Gymnasium.
 
     Args:
         obs: `image`: `(S, S, 1)` or `(S, S, 3)` uint8; `telemetry`: `(23,)` float32, see `telemetry.observation`, and
@@ -87,6 +89,7 @@ class CarRacingEnv(gym.Env[Any, Any]):
         if not continuous and actions != action_spaces.FULL:
             raise ConfigError(f"actions={actions} is a form of continuous actions; leave it out with continuous=False.")
         rules = EarlyEnd.from_config(early_end)
+        EzPickle.__init__(self, **given)
         self.render_mode = render_mode
         self._obs = obs
         self._early_end = rules if training else None

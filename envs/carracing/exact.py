@@ -40,10 +40,14 @@ class ExactRenderer:
         self._window: pygame.Surface | None = None
         self._clock: pygame.time.Clock | None = None
 
-    def pixels(self, game: CarRacingGame) -> npt.NDArray[np.uint8]:
-        """Return the observation, `(96, 96, 3)` uint8 RGB."""
-        # Gymnasium draws observations before it takes the frame's 0.1 off the score
-        self._draw(game, score=game.score_when_drawn, marks=False)
+    def pixels(self, game: CarRacingGame, *, score: float | None = None) -> npt.NDArray[np.uint8]:
+        """Return the small picture, `(96, 96, 3)` uint8 RGB.
+
+        Args:
+            game: a running game.
+            score: what it shows; None: the observation's, from which the frame's 0.1 is not yet taken.
+        """
+        self._draw(game, score=game.score_when_drawn if score is None else score, marks=False)
         # pygame scales columns first, each row by itself: so only the narrow picture has to be turned over
         narrow = pygame.transform.smoothscale(self._canvas, (PIXELS, WINDOW_H), self._narrow)
         turned = pygame.transform.flip(narrow, flip_x=False, flip_y=True)

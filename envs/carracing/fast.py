@@ -20,7 +20,7 @@ from envs.carracing.shapes import CAR_COLOURS, FIELD, GRASS, CarShape
 _BAR_TOP = PIXELS - PIXELS // 8  # rows of the picture above the bar
 _TEXT_COLUMNS = 12  # pixels from the left that the score may reach
 _SMOOTHSCALE_LOSS = np.uint8(2)  # levels that an even area loses in Gymnasium's two passes of integer arithmetic
-_FIELD_RADIUS, _PATCH_RADIUS, _TILE_RADIUS = 1000.0, 24.0, 17.0  # metres from a corner to any other, at most
+_FIELD_RADIUS, _PATCH_RADIUS = 1000.0, 24.0  # metres from a corner to any other, at most
 
 
 class FastRenderer:
@@ -37,28 +37,28 @@ class FastRenderer:
     def __init__(self, *, grayscale: bool) -> None:
         self._is_grayscale = grayscale
         self._canvas = np.empty((raster.ROWS, raster.COLUMNS), np.uint8)
-        self._planes = np.empty((1 if grayscale else 3, PIXELS, PIXELS), np.uint8)
         self._known: weakref.WeakKeyDictionary[CarRacingGame, tuple[Any, Any, Any]] = weakref.WeakKeyDictionary()
         self._car_shades = self._shades(np.array(CAR_COLOURS, np.uint8))
         self._bar_shades = self._shades(np.array(INDICATOR_COLOURS, np.uint8))
 
     def pixels(self, game: CarRacingGame) -> npt.NDArray[np.uint8]:
-        """Return the observation, `(96, 96, 1)` or `(96, 96, 3)` uint8; it is overwritten by the next one."""
+        """Return the observation, `(96, 96, 1)` or `(96, 96, 3)` uint8."""
         assert game.track is not None
         camera = Camera(game)
         view = np.array([camera.zoom, camera.cos, camera.sin, camera.x, camera.y])
         car, rectangles, text = CarShape.of(game), indicators(game), _score_pixels(game.score_when_drawn)
         field_shades, track_shades = self._scene_shades(game)
-        for plane, picture in enumerate(self._planes):
+        planes = np.empty((1 if self._is_grayscale else 3, PIXELS, PIXELS), np.uint8)
+        for plane, picture in enumerate(planes):
             self._canvas[: raster.BAR_ROW] = 0
             raster.draw_quads(self._canvas, FIELD[np.newaxis], field_shades[plane, :1], view, _FIELD_RADIUS)
             raster.draw_quads(self._canvas, GRASS, field_shades[plane, 1:], view, _PATCH_RADIUS)
-            raster.draw_quads(self._canvas, game.track.polygons, track_shades[plane], view, _TILE_RADIUS)
+            raster.draw_quads(self._canvas, game.track.polygons, track_shades[plane], view, game.track.reach)
             raster.draw_bodies(self._canvas, car.corners, car.counts, self._car_shades[plane], view)
             raster.draw_bar(self._canvas, rectangles, self._bar_shades[plane])
             raster.average(self._canvas, picture)
             picture[_BAR_TOP:, :_TEXT_COLUMNS] = text
-        return self._planes.transpose(1, 2, 0)
+        return planes.transpose(1, 2, 0)
 
     def _scene_shades(self, game: CarRacingGame) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """Return the shades of background and grass patches, and of the track's polygons, a row for each plane."""

@@ -1,5 +1,6 @@
 """The game of CarRacing without its pictures: Box2D world, track, car, rewards and ends as in Gymnasium."""
 
+import copy
 from typing import Any
 
 import Box2D
@@ -57,8 +58,11 @@ class CarRacingGame:
             generator: colours and track are drawn from it.
             randomize: with `domain_randomize`, whether to draw other colours than the last episode's.
         """
-        if self.colours is None or (self._domain_randomize and randomize):
-            self.colours = Colours.draw(generator) if self._domain_randomize else Colours()
+        self._destroy_car()
+        if self._domain_randomize and randomize:
+            self.colours = Colours.draw(generator)
+        elif self.colours is None:  # Gymnasium's first colours leave the generator of the tracks alone, too
+            self.colours = Colours.draw(copy.deepcopy(generator)) if self._domain_randomize else Colours()
         track = generate_track(generator)
         self.paint = self.colours.paint(track)
         self._world = Box2D.b2World((0, 0), contactListener=self._listener)
@@ -72,7 +76,7 @@ class CarRacingGame:
         self.car = Car(self._world, track.beta[0], *track.centre[0])
         self._simulate()
 
-    def step(self, controls: npt.NDArray[np.float32]) -> tuple[float, bool, bool]:
+    def step(self, controls: npt.NDArray[np.floating[Any]]) -> tuple[float, bool, bool]:
         """Simulate one frame of 1/50 s.
 
         Args:
@@ -93,6 +97,11 @@ class CarRacingGame:
         if abs(position.x) > PLAYFIELD or abs(position.y) > PLAYFIELD:
             return _FIELD_LEFT_PENALTY, True, False
         return reward, is_lap, is_lap
+
+    def _destroy_car(self) -> None:
+        """Let go of the last episode's car: its wheels know themselves as user data, which Box2D would keep forever."""
+        if self.car is not None:
+            self.car.destroy()
 
     def _simulate(self) -> None:
         assert self.car is not None

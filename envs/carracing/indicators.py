@@ -65,10 +65,6 @@ def score_text(score: float) -> tuple[pygame.Surface, tuple[int, int]]:
 
 @functools.lru_cache(maxsize=2048)  # more than there are scores
 def _text(text: str) -> pygame.Surface:
-    return _font().render(text, True, (255, 255, 255), (0, 0, 0))
-
-
-@functools.cache
-def _font() -> pygame.font.Font:
-    pygame.font.init()
-    return pygame.font.Font(pygame.font.get_default_font(), _TEXT_SIZE)
+    pygame.font.init()  # a font of before would not survive the pygame.quit() of another env that is closed
+    font = pygame.font.Font(pygame.font.get_default_font(), _TEXT_SIZE)
+    return font.render(text, True, (255, 255, 255), (0, 0, 0))

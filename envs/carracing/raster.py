@@ -36,7 +36,7 @@ def draw_quads(
         quads: `(M, 4, 2)` metres.
         shades: `(M,)` grey levels.
         view: zoom, cos, sin, x, y of the camera.
-        radius: metres, no quad is longer across.
+        radius: metres from a quad's first corner to any other, at most.
     """
     zoom, cos, sin, shift_x, shift_y = view
     reach = radius * zoom + 2.0

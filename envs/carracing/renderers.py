@@ -52,7 +52,7 @@ class Screen:
         self._renderer = self._renderer or ExactRenderer()
         if mode == "human":
             return self._renderer.show(game)
-        return self._renderer.picture(game) if mode == "rgb_array" else self._renderer.pixels(game)
+        return self._renderer.picture(game) if mode == "rgb_array" else self._renderer.pixels(game, score=game.score)
 
     def close(self) -> None:
         """Close the window, if there is one; a second call does nothing."""

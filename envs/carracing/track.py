@@ -1,5 +1,6 @@
 """Tracks of CarRacing: Gymnasium's generator, point for point, compiled."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -47,6 +48,11 @@ class Track:
     def __len__(self) -> int:
         """Return N, the number of tiles."""
         return len(self.beta)
+
+    @functools.cached_property
+    def reach(self) -> float:
+        """Metres from a polygon's first corner to any other, at most: the tile that closes the loop may be long."""
+        return float(np.linalg.norm(self.polygons - self.polygons[:, :1], axis=2).max())
 
 
 def generate_track(generator: np.random.Generator) -> Track:

@@ -30,6 +30,7 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
     metadata = {**CarRacingEnv.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (Gymnasium's declaration)
 
     def __init__(self, num_envs: int = 1, *, seeds: Sequence[Iterator[int]] | None = None, **arguments: Any) -> None:
+        self._envs: list[CarRacingEnv] = []  # Gymnasium closes them even if an argument is refused
         check_range("num_envs", num_envs, 1)
         if seeds is not None and len(seeds) != num_envs:
             raise ConfigError(f"Expected a stream of seeds for each of the {num_envs} envs, got {len(seeds)}.")
@@ -130,8 +131,10 @@ class _Infos:
                 self._begin(name, index, value)
 
     def _begin(self, name: str, index: int, value: Any) -> None:
-        kind = object if isinstance(value, str) else np.asarray(value).dtype
-        self.merged[name] = np.zeros((self._num_envs, *np.shape(value)), kind)
+        if isinstance(value, str):
+            self.merged[name] = np.full(self._num_envs, None, object)
+        else:
+            self.merged[name] = np.zeros((self._num_envs, *np.shape(value)), np.asarray(value).dtype)
         self.merged[f"_{name}"] = np.zeros(self._num_envs, np.bool_)
         self.merged[name][index] = value
         self.merged[f"_{name}"][index] = True
