@@ -45,6 +45,15 @@ def training_range_from(config: Mapping[str, int] | None) -> range:
     return training_range(**arguments)
 
 
+def check_enough_seeds(seeds: range, num_streams: int) -> None:
+    """Raise a ConfigError unless each of `num_streams` envs can have a track of its own."""
+    if len(seeds) < num_streams:
+        raise ConfigError(
+            f"env.train_seeds are {len(seeds)} tracks for {num_streams} envs. Each env needs one of its own: "
+            "widen the range, or set fewer ray.num_env_runners or ray.envs_per_runner."
+        )
+
+
 def episode_seeds(seeds: range, *, seed: int, stream: int, num_streams: int, start: int) -> Iterator[int]:
     """Return the track seeds of one env's training episodes, without end; the same arguments give the same stream.
 
@@ -61,12 +70,8 @@ def episode_seeds(seeds: range, *, seed: int, stream: int, num_streams: int, sta
     Raises:
         ConfigError: there are fewer seeds than streams.
     """
+    check_enough_seeds(seeds, num_streams)
     own = seeds[stream::num_streams]
-    if not own:
-        raise ConfigError(
-            f"env.train_seeds are {len(seeds)} tracks for {num_streams} envs. Each env needs one of its own: "
-            "widen the range, or set fewer ray.num_env_runners or ray.envs_per_runner."
-        )
     return _draw(own, np.random.default_rng(np.random.SeedSequence([seed, stream, start])))
 
 

@@ -9,7 +9,7 @@ from gymnasium.spaces import Box
 
 from envs.errors import ConfigError
 from envs.factory import TRAIN_SEEDS, make_env
-from envs.seeds import training_range_from
+from envs.seeds import check_enough_seeds, training_range_from
 from envs.stacking import frame_stack
 from experiments.cluster import Plan, make_plan
 from experiments.logs import silence_chatter
@@ -32,6 +32,8 @@ def check_run(config: dict[str, Any]) -> Plan:
     plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
     rllib = build_config(config, plan)
     rllib.check(plan)
+    training = training_range_from(config["env"].get(TRAIN_SEEDS))
+    check_enough_seeds(training, plan.num_env_runners * plan.envs_per_runner)
     _try_tracking(config["tracking"])
     spaces = _try_env(config["env"])
     _try_module(config, rllib, spaces)

@@ -62,8 +62,8 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
             num_envs=self.num_envs,
             training=True,
             seed=self.config.seed,
-            runner=self.worker_index,
-            num_runners=self.config.num_env_runners + 1,  # remote ones count from 1
+            runner=max(self.worker_index - 1, 0),  # remote ones count from 1
+            num_runners=max(self.config.num_env_runners, 1),
             start=start,
         )
         images, vectors = observation_parts(self.env.single_observation_space)

@@ -46,7 +46,10 @@ class CNNEncoder(Encoder):
         images, vectors = split_space(observation_space)
         if len(images) != 1:
             found = ", ".join([*images, *vectors])
-            raise ValueError(f"CNNEncoder expects exactly one image in the observation, got {found}.")
+            raise ValueError(
+                f"CNNEncoder expects exactly one image in the observation, got {found}. "
+                "For vectors without an image choose model=mlp."
+            )
         check_sizes(channels=channels, kernels=kernels, strides=strides)
         check_sizes(image_features=image_features, vector_features=vector_features)
         if not len(channels) == len(kernels) == len(strides):

@@ -87,7 +87,7 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         if not continuous and actions != action_spaces.FULL:
-            raise ConfigError(f"actions={actions} is a form of continuous actions; leave it out with continuous=False.")
+            raise ConfigError(f"actions={actions} is continuous: choose actions=full with continuous=False.")
         rules = EarlyEnd.from_config(early_end)
         EzPickle.__init__(self, **given)
         self.render_mode = render_mode
