@@ -86,6 +86,14 @@ def test_spaces_are_what_policies_and_buffers_take(config):
     env.close()
 
 
+def test_policies_of_training_fit_evaluation(config):
+    training, evaluation = make_env(config, training=True), make_env(config)
+    assert training.observation_space == evaluation.observation_space
+    assert training.action_space == evaluation.action_space
+    training.close()
+    evaluation.close()
+
+
 def test_closes_twice(config):
     env = make_env(config)
     env.reset(seed=0)
@@ -111,3 +119,29 @@ def test_steps_as_a_vector(config):
     assert rewards.shape == (2,)
     assert set(ALWAYS_IN_INFO) <= set(infos)
     envs.close()
+
+
+def test_a_vector_steps_as_single_envs(config):
+    envs = make_vector_env(config, num_envs=2, training=False)
+    singles = [make_env(config) for _ in range(2)]
+    envs.action_space.seed(0)
+    observations, _ = envs.reset(seed=[3, 4])
+    for index, env in enumerate(singles):
+        assert_same(item_of(observations, index), env.reset(seed=3 + index)[0])
+    for _ in range(4):
+        actions = envs.action_space.sample()
+        observations, rewards, terminated, truncated, infos = envs.step(actions)
+        for index, env in enumerate(singles):
+            observation, *ends, info = env.step(actions[index])
+            assert_same(item_of(observations, index), observation)
+            assert ends == [rewards[index], terminated[index], truncated[index]]
+            assert_same({name: infos[name][index] for name in info}, info)
+    envs.close()
+    for env in singles:
+        env.close()
+
+
+def item_of(observations, index):
+    if isinstance(observations, dict):
+        return {name: part[index] for name, part in observations.items()}
+    return observations[index]

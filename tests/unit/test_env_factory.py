@@ -1,4 +1,4 @@
-"""From config to env: wrong requests in words, seeds of training tracks, the action box."""
+"""From config to env: wrong requests in words, training against evaluation, the action box."""
 
 import itertools
 import subprocess
@@ -79,21 +79,6 @@ def test_a_missing_argument_is_named(needy):
         make_env(needy)
 
 
-def test_streams_of_different_runners_envs_starts_and_runs_are_disjoint():
-    numbers = itertools.product([0, 1], range(4), range(4), [0, 1])
-    streams = [list(itertools.islice(episode_seeds(*key), 100)) for key in numbers]
-    everything = list(itertools.chain.from_iterable(streams))
-    assert len(set(everything)) == len(everything) == 64 * 100
-    assert min(everything) >= 2**20  # far from the evaluation's 10000 … 10099 and 20000 … 20099
-    assert max(everything) < 2**31
-
-
-def test_a_stream_is_repeatable():
-    assert list(itertools.islice(episode_seeds(3, 1, 2, 0), 10)) == list(
-        itertools.islice(episode_seeds(3, 1, 2, 0), 10)
-    )
-
-
 def test_training_seeds_fill_in_every_reset_without_a_seed():
     env = NeedyEnv(track="spa")
     wrapped = TrainingSeeds(env, iter([101, 102, 103]))
@@ -103,20 +88,48 @@ def test_training_seeds_fill_in_every_reset_without_a_seed():
 
 
 def test_vector_env_seeds_each_training_env_by_its_place(needy):
-    envs = make_vector_env(needy, num_envs=3, training=True, seed=5, runner=2, start=1)
+    needy["train_seeds"] = {"first": 40, "last": 139}
+    envs = make_vector_env(needy, num_envs=3, training=True, seed=5, runner=2, num_runners=4, start=1)
     envs.reset()
     for _ in range(3):  # two decisions and the step that resets
         envs.step(np.zeros((3, 2), np.float32))
     for place, env in enumerate(envs.envs):
         assert env.unwrapped.training
-        assert env.unwrapped.seeds == list(itertools.islice(episode_seeds(5, 2, place, 1), 2))
+        stream = {"seed": 5, "stream": 2 * 3 + place, "num_streams": 4 * 3, "start": 1}
+        assert env.unwrapped.seeds == list(itertools.islice(episode_seeds(range(40, 140), **stream), 2))
 
 
 def test_vector_env_of_evaluation_takes_its_seeds_from_reset(needy):
+    needy["train_seeds"] = {"first": 0, "last": 0}  # fewer than envs: training's, not evaluation's
     envs = make_vector_env(needy, num_envs=2, training=False)
     envs.reset(seed=[10_000, 10_001])
     assert [env.seeds for env in envs.envs] == [[10_000], [10_001]]
     assert not any(env.training for env in envs.envs)
+
+
+@pytest.mark.parametrize("place", [{"runner": 2, "num_runners": 2}, {"runner": -1}, {"num_envs": 0}])
+def test_vector_env_refuses_a_place_that_is_none(needy, place):
+    with pytest.raises(ConfigError, match=r"Expected (num_envs|runner) to be"):
+        make_vector_env(needy, **{"num_envs": 1, "training": True} | place)
+
+
+def test_arguments_of_evaluation_differ_without_training_only():
+    config = DUMMY | {"evaluation": {"image_size": 24, "obs": "image"}}
+    assert make_env(config, training=True).observation_space == make_env(DUMMY).observation_space
+    assert make_env(config).observation_space.shape == (24, 24, 1)
+    for training in (True, False):
+        envs = make_vector_env(config, num_envs=2, training=training)
+        assert envs.single_observation_space == make_env(config, training=training).observation_space
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "words"),
+    [({"imagesize": 3}, "no key 'imagesize'"), ({"image_size": "64"}, "image_size: int, got '64'")],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_wrong_arguments_of_evaluation_are_refused_before_training(evaluation, words, training):
+    with pytest.raises(ConfigError, match=words):
+        make_env(DUMMY | {"evaluation": evaluation}, training=training)
 
 
 def test_vector_env_resets_one_step_after_the_end(needy):
@@ -126,8 +139,6 @@ def test_vector_env_resets_one_step_after_the_end(needy):
     steps = [envs.step(np.zeros((1, 2), np.float32)) for _ in range(3)]
     assert [bool(step[3][0]) for step in steps] == [False, True, False]
     assert [int(step[4]["frames"][0]) for step in steps] == [1, 1, 0]
-    with pytest.raises(ConfigError, match="num_envs"):
-        make_vector_env(needy, num_envs=0, training=True)
 
 
 def test_unsquash_reaches_the_edges_and_the_middle_of_the_box():
