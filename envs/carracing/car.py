@@ -1,4 +1,4 @@
-"""The car of CarRacing: Gymnasium's dynamics with the same floats, in a third of the time."""
+"""The car of CarRacing: Gymnasium's dynamics with the same floats, in half the time."""
 
 import math
 from typing import Any

@@ -45,6 +45,7 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._done = np.zeros(num_envs, np.bool_)
+        self._kinds: dict[str, tuple[tuple[int, ...], Any]] = {}
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -60,7 +61,7 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
         if len(each) != self.num_envs:
             raise ValueError(f"Expected a seed for each of the {self.num_envs} envs, got {len(each)}.")
         observations = self._empty_observations()
-        infos = _Infos(self.num_envs)
+        infos = _Infos(self.num_envs, self._kinds)
         for index, env in enumerate(self._envs):
             observation, info = env.reset(seed=self._seed(index, each[index]), options=options)
             self._write(observations, index, observation)
@@ -81,7 +82,7 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
         observations = self._empty_observations()
         rewards = np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
-        infos = _Infos(self.num_envs)
+        infos = _Infos(self.num_envs, self._kinds)
         for index, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
             if self._done[index]:
                 observation, info = env.reset(seed=self._seed(index, None))
@@ -116,25 +117,29 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
 
 
 class _Infos:
-    """Merge the infos of N envs: an array a name, and a mask that says which envs have it."""
+    """Merge the infos of N envs: an array a name, and a mask that says which envs have it.
 
-    def __init__(self, num_envs: int) -> None:
-        self._num_envs = num_envs
+    Args:
+        num_envs: N.
+        kinds: shape and dtype of a name's array, by name; filled on the way, as they are the same in every step.
+    """
+
+    def __init__(self, num_envs: int, kinds: dict[str, tuple[tuple[int, ...], Any]]) -> None:
+        self._num_envs, self._kinds = num_envs, kinds
         self.merged: dict[str, Any] = {}
 
     def add(self, index: int, info: dict[str, Any]) -> None:
         for name, value in info.items():
-            if name in self.merged:
-                self.merged[name][index] = value
-                self.merged[f"_{name}"][index] = True
-            else:
-                self._begin(name, index, value)
+            mask = f"_{name}"
+            if name not in self.merged:
+                self.merged[name] = self._empty(name, value)
+                self.merged[mask] = np.zeros(self._num_envs, np.bool_)
+            self.merged[name][index] = value
+            self.merged[mask][index] = True
 
-    def _begin(self, name: str, index: int, value: Any) -> None:
+    def _empty(self, name: str, value: Any) -> npt.NDArray[Any]:
         if isinstance(value, str):
-            self.merged[name] = np.full(self._num_envs, None, object)
-        else:
-            self.merged[name] = np.zeros((self._num_envs, *np.shape(value)), np.asarray(value).dtype)
-        self.merged[f"_{name}"] = np.zeros(self._num_envs, np.bool_)
-        self.merged[name][index] = value
-        self.merged[f"_{name}"][index] = True
+            return np.full(self._num_envs, None, object)
+        if name not in self._kinds:
+            self._kinds[name] = (self._num_envs, *np.shape(value)), np.asarray(value).dtype
+        return np.zeros(*self._kinds[name])
