@@ -52,6 +52,8 @@ def make_vector_env(
     """Build `num_envs` envs that step together and reset themselves one step after an episode ends (NEXT_STEP).
 
     In training every episode gets its track from the env's own stream of seeds. Otherwise seeds come with `reset`.
+    An env class may name a vector env of its own, `vector_env = "package.module.Class"`, that takes `num_envs`, `seeds`
+    (a stream for each env, or None) and the env's arguments; else Gymnasium's `SyncVectorEnv` steps them.
 
     Args:
         config: as for `make_env`.
@@ -74,13 +76,11 @@ def make_vector_env(
         for place in places
     ]
     env_class = _env_class(config)
-    native = getattr(env_class, "make_vector", None)
+    native = getattr(env_class, "vector_env", None)
     if native is not None:
         arguments = _arguments(env_class, config, training)
-        envs: VectorEnv[Any, Any, Any] = native(
-            num_envs, seeds=streams if training else None, training=training, **arguments
-        )
-        return envs
+        vector_class: Callable[..., VectorEnv[Any, Any, Any]] = pkgutil.resolve_name(native)
+        return vector_class(num_envs, seeds=streams if training else None, training=training, **arguments)
 
     def build(index: int) -> gym.Env[Any, Any]:
         env = make_env(config, training=training)

@@ -1,7 +1,7 @@
 """CarRacing as the suite trains on it: action repeat, small images or telemetry, early ends in training."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -10,7 +10,6 @@ import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import EzPickle
-from gymnasium.vector import VectorEnv
 
 from envs import contract
 from envs.arguments import check_choice, check_range, check_types
@@ -57,6 +56,7 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         ConfigError: an argument has the wrong type or value.
     """
 
+    vector_env = "envs.carracing.vector.CarRacingVectorEnv"  # what steps many, see envs.factory.make_vector_env
     metadata = {"render_modes": ["human", "rgb_array", "state_pixels"], "render_fps": FRAMES_PER_S}  # noqa: RUF012 (Gymnasium's declaration)
 
     def __init__(
@@ -104,13 +104,6 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         self.observation_space = self._space()
         self._actions = action_spaces.action_space(actions, continuous=continuous)
         self.action_space = self._actions
-
-    @classmethod
-    def make_vector(cls, num_envs: int, *, seeds: Sequence[Iterator[int]] | None, **arguments: Any) -> VectorEnv:
-        """Build `num_envs` envs that step together, see `CarRacingVectorEnv`."""
-        from envs.carracing.vector import CarRacingVectorEnv  # which itself needs this module
-
-        return CarRacingVectorEnv(num_envs, seeds=seeds, **arguments)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode on the track of `seed`, or on the next one of the env's generator, as in Gymnasium.
