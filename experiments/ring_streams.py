@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 Indices = npt.NDArray[np.int64]
 
 VALID, TERMINATED, TRUNCATED = np.uint8(1), np.uint8(2), np.uint8(4)
+SETS_IN = np.uint8(8)  # does not continue the slot before; unset in a new episode's first slot where its age 0 says so
 
 
 class RingStreams:
@@ -102,6 +103,11 @@ class RingStreams:
         self.num_valid = np.zeros(self._num_streams, np.int64)
 
     @property
+    def num_rows(self) -> int:
+        """How many rows the arrays have, over all streams."""
+        return self._num_streams * self._num_slots
+
+    @property
     def lengths(self) -> Indices:
         """`(S,)` complete slots of every stream."""
         return np.maximum(self.next - 1 - self.low, 0)
@@ -109,6 +115,12 @@ class RingStreams:
     def rows(self, streams: Indices | int, slots: Indices | int) -> Any:
         """Turn slots of streams (broadcast) into rows of the arrays."""
         return streams * self._num_slots + slots % self._num_slots
+
+    def places(self, rows: Indices) -> tuple[Indices, Indices]:
+        """Turn rows of the window into their streams and slots."""
+        streams, at = np.divmod(rows, self._num_slots)
+        low = self.low[streams]
+        return streams, low + (at - low) % self._num_slots
 
     def add(self, fragment: Fragment, first_stream: int) -> None:
         """Append a fragment: its env `i` to stream `first_stream + i`.
@@ -215,6 +227,7 @@ class RingStreams:
         if has_head:
             self.data["flags"][self.rows(stream, head)] = 0
         self.data["flags"][rows] = 0
+        self.data["flags"][rows[0]] = SETS_IN
         self.data["age"][rows] = fragment.age[0, env] + np.arange(-before, 1)
         first = self._frame_stack - 1
         for name in self._images:
@@ -231,7 +244,9 @@ class RingStreams:
         flags = fragment.valid[steps, env] * VALID
         flags |= fragment.terminated[steps, env] * TERMINATED
         flags |= fragment.truncated[steps, env] * TRUNCATED
+        flags[0] |= self.data["flags"][done[0]] & SETS_IN
         self.data["flags"][done] = flags
+        self.data["flags"][new[-1]] = 0
         self.data["action"][done] = fragment.actions[steps, env]
         self.data["reward"][done] = fragment.rewards[steps, env]
         self.data["age"][new] = fragment.age[start + 1 : stop + 1, env]
@@ -259,3 +274,18 @@ class RingStreams:
     def _count_valid(self, stream: int, start: int, stop: int) -> int:
         rows = self.rows(stream, np.arange(start, stop))
         return int(np.count_nonzero(self.data["flags"][rows] & VALID))
+
+
+def list_slots(first: Indices, end: Indices) -> tuple[Indices, Indices]:
+    """List the slots `first … end - 1` of every stream, none where `end <= first`.
+
+    Args:
+        first: `(S,)`.
+        end: `(S,)`.
+
+    Returns:
+        `(N,)` streams and `(N,)` slots.
+    """
+    lengths = np.maximum(end - first, 0)
+    streams = np.repeat(np.arange(len(lengths)), lengths)
+    return streams, np.arange(lengths.sum()) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)

@@ -33,6 +33,9 @@ class SACOptions(ActorCriticOptions):
     replay_capacity: int = Field(ge=1)  # decisions
     start_after_decisions: int = Field(ge=1)  # decisions at random before the first update
     updates_per_decision: float = Field(gt=0)
+    # These two have defaults for runs that were begun before there were such keys, and are resumed.
+    priority_exponent: float = Field(0.0, ge=0, le=1)  # alpha of prioritised replay; 0: uniform
+    priority_correction: float = Field(0.0, ge=0, le=1)  # beta of its importance weights
     rollout_steps: int = Field(ge=1)  # decisions of each env between two exchanges with the learner
     weight_sync_every: int = Field(ge=1)  # exchanges between two deliveries of weights to the runners
     shift_pixels: int = Field(ge=0)  # random shift of images; 0 for none
@@ -114,6 +117,8 @@ class SAC(RacingAlgorithm):
             n_step=options.n_step,
             gamma=options.gamma,
             seed=config.seed,
+            priority_exponent=options.priority_exponent,
+            priority_correction=options.priority_correction,
         )
 
     def training_step(self) -> None:
@@ -145,7 +150,10 @@ class SAC(RacingAlgorithm):
             batch = self.replay.sample(self.config.options.batch_size)
             for part in ("obs", "next_obs"):
                 batch[part] = {name: self._augmented(values) for name, values in batch[part].items()}
+            places = batch.pop("places", None)
             losses = self.learner_group.update(batch=batch)[0]
+            if places is not None:
+                self.replay.update_priorities(places, losses.pop("td_errors").cpu().numpy())
             self._updates_due -= 1.0
             self.updates += 1
         if losses:

@@ -14,7 +14,11 @@ class SACLearner(RacingLearner):
     """Source: Haarnoja et al. (2018), equations 5, 7 and 18, with n-step targets; encoder as in DrQ-v2."""
 
     def learn(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Learn from one batch of the replay ring and return the losses, still on the device."""
+        """Learn from one batch of the replay ring and return the losses, still on the device.
+
+        A batch with `weights` (prioritised replay) weighs the critics' errors with them, and returns also `td_errors`
+        `(B,)`: the mean over the critics of |TD error|.
+        """
         options, net = self.config.options, self.net
         observation, next_observation = self._to_device(data["obs"]), self._to_device(data["next_obs"])
         actions, rewards, discounts = (
@@ -31,7 +35,11 @@ class SACLearner(RacingLearner):
 
         features = net.critic_encoder(observation)
         values = net.critic(features, actions)
-        critic_loss = 0.5 * (values - targets).square().mean(1).sum()
+        errors = values - targets
+        squares = errors.square()
+        if "weights" in data:
+            squares = torch.from_numpy(data["weights"]).to(self._device) * squares
+        critic_loss = 0.5 * squares.mean(1).sum()
 
         seen = features.detach() if net.shared_encoder else net.actor.encoder(observation)
         new_actions, log_probs = net.actor.head(seen).reparameterised()
@@ -42,7 +50,8 @@ class SACLearner(RacingLearner):
 
         grad_norm = self.descend(critic_loss + actor_loss + alpha_loss)
         self._move_targets()
-        return {
+        found = {"td_errors": errors.detach().abs().mean(0)} if "weights" in data else {}
+        return found | {
             "critic_loss": critic_loss.detach(),
             "actor_loss": actor_loss.detach(),
             "alpha": alpha,

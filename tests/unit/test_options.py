@@ -99,6 +99,8 @@ def test_wrong_options_are_refused_in_words(changed, algo, keys, words):
         ("sac", "batch_size", 0, None),
         ("sac", "n_step", 0, None),
         ("sac", "replay_capacity", 0, None),
+        ("sac", "priority_exponent", -0.1, 1.1),
+        ("sac", "priority_correction", -0.1, 1.1),
         ("sac", "updates_per_decision", 0, None),
         ("sac", "shift_pixels", -1, None),
     ],
@@ -108,6 +110,11 @@ def test_options_out_of_range_are_refused(changed, algo, key, low, high):
         if value is not None:
             with pytest.raises(ConfigError, match=rf"algo\.training\.{key}={value}: Input should be"):
                 build_config(changed(algo, **{key: value}), PLAN)
+
+
+def test_sac_runs_begun_before_there_were_priorities_go_on_without(changed):
+    options = build_config(changed("sac", priority_exponent=..., priority_correction=...), PLAN).options
+    assert options.priority_exponent == 0.0
 
 
 def test_all_that_is_wrong_is_said_at_once(changed):

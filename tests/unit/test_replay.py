@@ -188,7 +188,7 @@ def make_ring(directory: Path, **changes: Any) -> ReplayRing:
 
 def check_all(ring: ReplayRing, references: list[Reference], k: int, n: int) -> None:
     """Every slot that can be sampled, and no other, holds what the reference says."""
-    streams, slots = ring._sampleable()
+    streams, slots = ring._transitions.list_sampleable()
     expected = [(s, slot, item) for s, r in enumerate(references) for slot, item in sorted(r.transitions(k, n).items())]
     assert list(zip(streams.tolist(), slots.tolist(), strict=True)) == [(s, slot) for s, slot, _ in expected]
     assert len(ring) == sum(reference.num_decisions() for reference in references)
@@ -196,7 +196,7 @@ def check_all(ring: ReplayRing, references: list[Reference], k: int, n: int) -> 
         with pytest.raises(RuntimeError, match="none of which can be sampled"):
             ring.sample(1)
         return
-    batch = ring._gather(streams, slots)
+    batch = ring._transitions.gather(streams, slots)
     items = [item for _, _, item in expected]
     for key in ("obs", "next_obs"):
         numbers = np.array([item[key] for item in items])
@@ -359,8 +359,8 @@ def hand_fragment(
 
 
 def gather_all(ring: ReplayRing) -> tuple[list[int], dict[str, Any]]:
-    streams, slots = ring._sampleable()
-    return slots.tolist(), ring._gather(streams, slots)
+    streams, slots = ring._transitions.list_sampleable()
+    return slots.tolist(), ring._transitions.gather(streams, slots)
 
 
 def test_n_step_sums_by_hand(tmp_path: Path) -> None:

@@ -72,6 +72,28 @@ def test_sac_critics_and_their_encoder_follow_the_bellman_error_alone(sac, batch
     assert are_equal(found, torch.autograd.grad(0.5 * error.sum(), parameters))
 
 
+def test_sac_weights_scale_each_transitions_error_and_errors_come_back(sac, batch):
+    learner = sac()
+    net = learner.net
+    weights = np.array([1.0, 0.5, 0.25, 1.0, 0.0, 0.125], np.float32)
+    found = gradients(learner, batch | {"weights": weights}, "critic")
+    seen = {"image": torch.from_numpy(batch["obs"]["image"][:, 0]), "vector": torch.from_numpy(batch["obs"]["vector"])}
+    values = net.critic(net.actor.encoder(seen), torch.from_numpy(batch["actions"]))
+    errors = values - torch.from_numpy(batch["rewards"])  # terminal: the target is the reward
+    loss = sum(0.5 * (torch.from_numpy(weights) * one.square()).sum() / BATCH for one in errors)
+    assert are_equal(found, torch.autograd.grad(loss, list(net.critic.parameters())))
+    assert not are_equal(found, gradients(learner, batch, "critic"))
+    plain = batch | {"weights": np.ones(BATCH, np.float32)}
+    assert are_equal(gradients(learner, plain, "critic"), gradients(learner, batch, "critic"))
+    assert are_equal(
+        gradients(learner, batch | {"weights": weights}, "actor.head"), gradients(learner, batch, "actor.head")
+    )
+    losses = learner.update(TrainingData(batch=plain))
+    expected = [(abs(first) + abs(second)) / 2 for first, second in zip(*errors.tolist(), strict=True)]
+    assert losses["td_errors"].tolist() == pytest.approx(expected, rel=1e-5)
+    assert "td_errors" not in learner.update(TrainingData(batch=batch))
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_sac_actors_do_not_follow_the_bellman_error(sac, batch, shared):
     learner = sac(shared)
