@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from envs.errors import ConfigError
 from experiments.algorithm import build_config
 from experiments.checks import check_run
 
@@ -15,15 +16,42 @@ def options(group):
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+SIGHTLESS = "mlp"  # needs an observation without an image
+
+
+def assert_starts(config):
+    plan = check_run(config)
+    rllib = build_config(config, plan)
+    assert rllib.options.model_dump() == config["algo"]["training"]
+    assert rllib.num_env_runners == plan.num_env_runners
+
+
 @pytest.mark.parametrize(
     ("env", "model", "algo"), list(itertools.product(options("env"), options("model"), options("algo")))
 )
 def test_every_point_can_start(compose, tmp_path, env, model, algo):
     config = compose(f"env={env}", f"model={model}", f"algo={algo}", f"paths.outputs={tmp_path}")
-    plan = check_run(config)
-    rllib = build_config(config, plan)
-    assert rllib.options.model_dump() == config["algo"]["training"]
-    assert rllib.num_env_runners == plan.num_env_runners
+    if model != SIGHTLESS:
+        assert_starts(config)
+        return
+    with pytest.raises(ConfigError, match=f"model={model} does not fit env={env} with algo={algo}.*model=cnn"):
+        check_run(config)
+
+
+@pytest.mark.parametrize("algo", options("algo"))
+@pytest.mark.parametrize("point", [("env=carracing", "env.obs=telemetry"), ("env=dummy", "env.obs=vector")])
+def test_a_model_without_eyes_starts_where_there_is_no_image(compose, tmp_path, point, algo):
+    assert_starts(compose(*point, f"model={SIGHTLESS}", f"algo={algo}", f"paths.outputs={tmp_path}"))
+
+
+@pytest.mark.parametrize("obs", ["telemetry", "both"])
+def test_a_model_with_eyes_needs_an_image(compose, tmp_path, obs):
+    config = compose("env=carracing", f"env.obs={obs}", f"paths.outputs={tmp_path}")
+    if obs == "both":
+        assert_starts(config)
+        return
+    with pytest.raises(ConfigError, match=r"model=cnn does not fit .*choose model=mlp"):
+        check_run(config)
 
 
 @pytest.mark.parametrize("overlay", [f"{g}={name}" for g in ("experiment", "debug") for name in options(g)])

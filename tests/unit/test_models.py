@@ -12,6 +12,7 @@ from models.distributions import BetaActions, SquashedGaussianActions
 from models.encoder import Encoder, build
 from models.heads import ActionHead, QHeads, ValueHead
 from models.layers import EnsembleLinear, mlp
+from models.mlp import MLPEncoder
 
 BATCH = 5
 NATURE = {"channels": [32, 64, 64], "kernels": [8, 4, 3], "strides": [4, 2, 1]}  # Mnih et al., 2015
@@ -180,3 +181,23 @@ def test_the_log_deviation_stays_in_its_range(raw, log_std):
     # At the mean 0 the squashing has slope 1, so the log density is the Gaussian's: -log_std - log(2 pi) / 2.
     density = head(torch.zeros(1, 1)).log_prob(torch.zeros(1, 1)).item()
     assert density == pytest.approx(-log_std - 0.918939, abs=1e-5)
+
+
+def test_mlp_reads_every_vector_and_keeps_features_in_range():
+    boxes = {"far": gym.spaces.Box(-5, 5, (3,), np.float32), "near": gym.spaces.Box(-5, 5, (2,), np.float32)}
+    encoder = MLPEncoder(observation_space=gym.spaces.Dict(boxes), hidden=[16], features=8)
+    observation = {name: torch.randn(4, *box.shape, requires_grad=True) for name, box in boxes.items()}
+    features = encoder(observation)
+    assert features.shape == (4, encoder.feature_dim) == (4, 8)
+    assert features.abs().max() <= 1.0
+    features.square().sum().backward()
+    assert all((part.grad != 0).any() for part in observation.values())
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"), [({"hidden": [0], "features": 8}, "hidden"), ({"hidden": [], "features": 0}, "features")]
+)
+def test_mlp_refuses_sizes_below_one(sizes, words):
+    space = gym.spaces.Dict({"vector": gym.spaces.Box(-1, 1, (3,), np.float32)})
+    with pytest.raises(ValueError, match=words):
+        MLPEncoder(observation_space=space, **sizes)
