@@ -95,6 +95,7 @@ def test_a_runner_that_is_killed_is_replaced(build, tiny):
     assert "was replaced after a crash" in algorithm.notes[0]
 
 
+@pytest.mark.timing  # it waits for deadlines to pass
 def test_a_runner_that_hangs_is_replaced(build, tiny):
     algorithm = build(*tiny["ppo"], "+algo.env_runners.sample_timeout_s=4")
     train(algorithm, 4)
@@ -109,6 +110,7 @@ def test_a_runner_that_hangs_is_replaced(build, tiny):
     assert "did not answer within 4 s" in algorithm.notes[0]
 
 
+@pytest.mark.timing  # it waits for deadlines to pass
 def test_an_env_that_keeps_crashing_ends_the_trial_in_words(build, tiny):
     words = ("+env.fail_at_step=10", "+algo.fault_tolerance.max_num_env_runner_restarts=1")
     algorithm = build(*tiny["ppo"], *words, "+algo.fault_tolerance.env_runner_restore_timeout_s=8")
