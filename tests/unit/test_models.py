@@ -10,7 +10,7 @@ from models.actor import Actor
 from models.cnn import CNNEncoder
 from models.distributions import BetaActions, SquashedGaussianActions
 from models.encoder import Encoder, build
-from models.heads import ActionHead, QHeads, ValueHead
+from models.heads import ActionHead, QHeads, SquashedGaussianHead, ValueHead
 from models.layers import EnsembleLinear, mlp
 from models.mlp import MLPEncoder
 
@@ -201,3 +201,15 @@ def test_mlp_refuses_sizes_below_one(sizes, words):
     space = gym.spaces.Dict({"vector": gym.spaces.Box(-1, 1, (3,), np.float32)})
     with pytest.raises(ValueError, match=words):
         MLPEncoder(observation_space=space, **sizes)
+
+
+@pytest.mark.parametrize("std", [0.1, 0.6, 2.0])
+def test_squashed_gaussian_begins_with_the_deviation_asked_for(std):
+    head = SquashedGaussianHead(feature_dim=4, action_dim=2, hidden=[8], initial_std=std)
+    raw = torch.atanh(head(torch.zeros(20_000, 4)).sample().double().clamp(-1 + 1e-9, 1 - 1e-9))
+    assert raw[raw.abs() < 8].std().item() == pytest.approx(std, rel=0.05)
+
+
+def test_squashed_gaussian_refuses_a_deviation_beyond_its_range():
+    with pytest.raises(ValueError, match="initial_std=8"):
+        SquashedGaussianHead(feature_dim=4, action_dim=2, hidden=[8], initial_std=8.0)
