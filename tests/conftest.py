@@ -1,5 +1,6 @@
 """Fixtures that several layers of tests share."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 from experiments.schema import register_schema, to_plain
 
 ROOT = Path(__file__).resolve().parent.parent
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: commands under test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
