@@ -98,7 +98,7 @@ def test_unknown_key_lists_the_keys(refuse, word, expected):
         ("evaluation.final_first_seed=5000000", ["evaluation.final_first_seed=5000000", "training"]),
         ("algo.training.start_after_decisions=4", ["start_after_decisions=4", "at least"]),
         ("algo.training.replay_capacity=100", ["replay_capacity=100", "at least"]),
-        ("algo.training.head._target_=models.heads.BetaHead", ["SquashedGaussianHead", "BetaHead"]),
+        ("algo.training.head._target_=models.heads.BetaHead", ["BetaHead", "initial_std"]),
         ("algo.training.head._target_=os.system", ["os.system", "models.heads.ActionHead"]),
         ("model.strides=[0,2,1]", ["strides=[0, 2, 1]", "at least 1"]),
         ("algo=null", ["one of its options", "--help"]),
