@@ -44,12 +44,7 @@ def build(target: Mapping[str, Any], base: type, **built: Any) -> Any:
     """
     arguments = dict(target)
     name = arguments.pop("_target_")
-    try:
-        cls = pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"_target_: {name} does not import ({error}).") from error
-    if not (isinstance(cls, type) and issubclass(cls, base)):
-        raise ValueError(f"_target_: {name} is not a subclass of {base.__module__}.{base.__name__}.")
+    cls = target_class(name, base)
     accepted = [p for p in inspect.signature(cls).parameters if p not in built]
     unknown = sorted(set(arguments) - set(accepted))
     if unknown:
@@ -58,6 +53,17 @@ def build(target: Mapping[str, Any], base: type, **built: Any) -> Any:
         return cls(**arguments, **built)
     except TypeError as error:
         raise ValueError(f"{name}: {error}; it takes {', '.join(accepted)}.") from error
+
+
+def target_class(name: str, base: type) -> type:
+    """Return the class that `name` imports; raise a ValueError unless it descends from `base`."""
+    try:
+        cls = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"_target_: {name} does not import ({error}).") from error
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        raise ValueError(f"_target_: {name} is not a subclass of {base.__module__}.{base.__name__}.")
+    return cls
 
 
 def split_space(space: gym.spaces.Dict) -> tuple[dict[str, gym.spaces.Box], dict[str, gym.spaces.Box]]:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from models.actor_module import ActorModule
+from models.encoder import target_class
 from models.heads import QHeads, SquashedGaussianHead
 
 
@@ -23,13 +24,13 @@ class SACModule(ActorModule):
     Polyak and Juditsky (1992).
     """
 
+    def setup(self) -> None:
+        """Build the networks. SAC learns through its actions, which only the squashed Gaussian lets gradients pass."""
+        target_class(self.model_config["head"]["_target_"], SquashedGaussianHead)
+        super().setup()
+
     def setup_critic(self) -> None:
         """Build critics, targets, the averaged actor and the temperature."""
-        if not isinstance(self.actor.head, SquashedGaussianHead):
-            raise ValueError(
-                f"SAC learns through its actions and needs models.heads.SquashedGaussianHead, got "
-                f"{type(self.actor.head).__name__}."
-            )
         self.critic = QHeads(
             feature_dim=self.critic_encoder.feature_dim,
             action_dim=self.action_space.shape[0],
