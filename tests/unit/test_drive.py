@@ -281,10 +281,10 @@ def test_workers_end_with_the_parent(load_policy, drive_alone, end):
 def test_workers_that_are_starting_are_silent_on_ctrl_c(load_policy, drive_alone):
     process = drive_alone(
         """
-        import signal, threading
+        import os, signal, threading
         if __name__ == "__mp_main__":
             signal.raise_signal(signal.SIGINT)
-            print("starting", flush=True)
+            os.write(1, b"starting\\n")  # in one piece: print writes the line's end by itself, and six write at once
             threading.Event().wait()
         """
     )
