@@ -2,7 +2,7 @@
 
 Each figure is environment frames per CPU second of one process pinned to one core, without threads, after warm-up,
 resets included, with the same random driving everywhere. Rounds are interleaved and the median counts. EnvPool takes
-part where it is installed (`pip install envpool`). `--profile` shows where the time of `fast` goes instead.
+part where it is installed (`pip install -e .[bench]`). `--profile` shows where the time of `fast` goes instead.
 """
 
 import argparse

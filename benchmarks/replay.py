@@ -1,26 +1,35 @@
-"""`python -m benchmarks.replay`: what a batch from the replay ring costs, against RLlib's episode buffer.
+"""`python -m benchmarks.replay`: what a batch from the replay ring costs, against RLlib's and TorchRL's buffers.
 
-Both hold the same decisions of 4 stacked frames of 64x64 grey, n-step 3; a batch is observation, next observation,
-action and n-step reward as arrays. One thread, wall-clock, medians over interleaved rounds. RLlib's buffer holds fewer
-decisions (it keeps stacked frames in Python lists), which is in its favour.
+All hold decisions of 4 stacked frames of 64x64 grey, n-step 3; a batch is observation, next observation, action and
+n-step reward as arrays. One thread, wall-clock, medians over interleaved rounds. The peers' buffers hold fewer
+decisions, which is in their favour: RLlib's keeps stacked frames in Python lists; TorchRL's stacks and next stacks in a
+memory map, summed over n steps as they are added, so that drawing is only reading. (TorchRL can hold single frames and
+draw slices of them: that took longer, and leaves out the ends of episodes.) TorchRL takes part where it is installed
+(`pip install -e .[bench]`).
 """
 
 import argparse
+import json
+import logging
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.setting import is_installed
 from experiments.fragment import Fragment
 from experiments.replay import ReplayRing
 
 SIZE, STACK, N_STEP, GAMMA = 64, 4, 3, 0.99
 NUM_STREAMS, STEPS, EPISODE = 16, 100, 250  # envs, decisions a fragment, decisions an episode
 BATCHES = (128, 256)
+SINCE_A_CHECKPOINT = 10_000  # decisions: two minutes of SAC
+RING, RLLIB, TORCHRL = "ring", "RLlib's EpisodeReplayBuffer", "TorchRL's TensorDictReplayBuffer"
 
 
 def fragments(num_decisions: int, random: np.random.Generator) -> list[Fragment]:
@@ -98,12 +107,66 @@ def rllib_buffer(num_decisions: int) -> Callable[[int], None]:
         )
 
     def draw(size: int) -> None:
-        episodes = buffer.sample(num_items=size, n_step=N_STEP, gamma=GAMMA, sample_episodes=True)
+        episodes: Any = buffer.sample(num_items=size, n_step=N_STEP, gamma=GAMMA, sample_episodes=True)
         for part in ("get_observations", "get_actions", "get_rewards"):
             np.stack([getattr(episode, part)(0) for episode in episodes])
         np.stack([episode.get_observations(-1) for episode in episodes])
 
     return draw
+
+
+def torchrl_buffer(folder: Path, num_decisions: int) -> Any:
+    """Return TorchRL's buffer with as many decisions."""
+    import torch
+    from tensordict import TensorDict
+    from torchrl.data import LazyMemmapStorage, TensorDictReplayBuffer
+    from torchrl.envs.transforms import MultiStepTransform
+
+    logging.getLogger("torchrl").setLevel(logging.WARNING)
+    torch.set_num_threads(1)
+    buffer = TensorDictReplayBuffer(
+        storage=LazyMemmapStorage(num_decisions, scratch_dir=str(folder), ndim=2),
+        transform=MultiStepTransform(n_steps=N_STEP, gamma=GAMMA),
+    )
+    shape = (NUM_STREAMS, EPISODE)
+    frames = torch.randint(0, 256, (NUM_STREAMS, EPISODE + 1, STACK, SIZE, SIZE), dtype=torch.uint8)
+    ends = torch.zeros(*shape, 1, dtype=torch.bool)
+    ends[:, -1] = True
+    following = {
+        "observation": frames[:, 1:],
+        "reward": torch.randn(*shape, 1),
+        "done": ends,
+        "truncated": ends,
+        "terminated": torch.zeros_like(ends),
+    }
+    episodes = TensorDict(
+        {
+            "observation": frames[:, :-1],
+            "action": 2.0 * torch.rand(*shape, 2) - 1.0,
+            "next": TensorDict(following, shape),
+        },
+        shape,
+    )
+    for _ in tqdm(range(-(-num_decisions // episodes.numel())), desc="filling TorchRL's buffer", unit="round"):
+        buffer.extend(episodes)
+    return buffer
+
+
+def index_times(folder: Path, num_slots: int) -> str:
+    """Say how long the index of a ring with as many slots takes, first after filling it, then as at a checkpoint."""
+    replay = ring(folder, num_slots)
+    times = []
+    for _ in range(2):
+        began = time.perf_counter()
+        state = replay.state()
+        times.append(time.perf_counter() - began)
+        if len(times) == 1:
+            for fragment in fragments(SINCE_A_CHECKPOINT, np.random.default_rng(1)):
+                replay.add(fragment, 0)
+    return (
+        f"index of a ring with {len(replay):,} decisions, flushing included: {times[0]:.2f} s just filled, "
+        f"{times[1]:.2f} s with {SINCE_A_CHECKPOINT:,} more since; {len(json.dumps(state)):,} characters"
+    )
 
 
 def median_ms(draw: Callable[[int], object], size: int, seconds: float) -> float:
@@ -121,29 +184,39 @@ def main() -> None:
     """Fill, draw and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--decisions", type=int, default=200_000, help="in the ring")
-    parser.add_argument("--rllib-decisions", type=int, default=20_000, help="in RLlib's buffer")
+    parser.add_argument("--rllib-decisions", type=int, default=20_000, help="in RLlib's buffer: 0.4 GB of memory")
+    parser.add_argument("--torchrl-decisions", type=int, default=48_000, help="in TorchRL's buffer: 1.6 GB of files")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--index", type=int, help="slots of a ring whose index is timed: 500000 takes 2.4 GB of files")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        replay = ring(Path(folder), options.decisions)
-        draws = {"ring": replay.sample, "RLlib's EpisodeReplayBuffer": rllib_buffer(options.rllib_decisions)}
+        replay = ring(Path(folder) / "ring", options.decisions)
+        draws: dict[str, Callable[[int], object]] = {RING: replay.sample}
+        held = [f"the ring: {len(replay):,} decisions of {replay.nbytes_per_decision:,} bytes"]
+        draws[RLLIB] = rllib_buffer(options.rllib_decisions)
+        held.append(f"RLlib's: {options.rllib_decisions:,} of {STACK * SIZE**2:,} bytes, Python's objects not counted")
+        if is_installed("torchrl"):
+            torchrl = torchrl_buffer(Path(folder) / "torchrl", options.torchrl_decisions)
+            draws[TORCHRL] = torchrl.sample
+            held.append(f"TorchRL's: {len(torchrl):,} of {torchrl[:1].exclude('index').bytes():,} bytes")
         times: dict[tuple[str, int], list[float]] = {}
-        for _ in range(options.rounds):
+        for _ in tqdm(range(options.rounds), desc="rounds"):
             for name, draw in draws.items():
                 for size in BATCHES:
                     times.setdefault((name, size), []).append(median_ms(draw, size, 1.0))
         began = time.perf_counter()
         replay.state()
         state_s = time.perf_counter() - began
-        print("| replay | batch | ms a batch (median) | lowest … highest | RLlib's / it |")
+        print("| replay | batch | ms a batch (median) | lowest … highest | it / the ring |")
         print("|---|---|---|---|---|")
         for (name, size), values in times.items():
             middle = statistics.median(values)
-            peer = statistics.median(times["RLlib's EpisodeReplayBuffer", size])
-            print(f"| {name} | {size} | {middle:.2f} | {min(values):.2f} … {max(values):.2f} | {peer / middle:.0f} |")
-        print(
-            f"\n{replay.nbytes_per_decision} bytes a decision; flushing and indexing {len(replay):,}: {state_s:.2f} s"
-        )
+            ours = statistics.median(times[RING, size])
+            print(f"| {name} | {size} | {middle:.2f} | {min(values):.2f} … {max(values):.2f} | {middle / ours:.1f} |")
+        print(f"\n{'; '.join(held)}")
+        print(f"flushing and indexing the ring: {state_s:.2f} s")
+        if options.index:
+            print(index_times(Path(folder) / "index", options.index))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""Sides of an end-to-end benchmark, each in a process of its own: no threads or memory of one are left to another."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Self
+
+from tqdm import tqdm
+
+PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that wait leave their core to other processes
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was done in a stretch of time, from a side's own counters."""
+
+    decisions: int
+    updates: int
+    seconds: float
+    setting: str
+
+    def print(self) -> None:
+        """Tell `Side.measure` in another process."""
+        print(json.dumps(asdict(self)))
+
+    @classmethod
+    def parse(cls, line: str) -> Self:
+        """Read what `print` wrote."""
+        return cls(**json.loads(line))
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of what is compared.
+
+    Attributes:
+        name: As in the table.
+        words: What its process is called with, so that it ends with `Window.print`.
+        environment: What its environment has beside this one's.
+    """
+
+    name: str
+    words: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def measure(self) -> Window:
+        """Run the side and wait for it.
+
+        Raises:
+            RuntimeError: It failed; its own words stand above.
+        """
+        command = [sys.executable, *self.words]
+        done = subprocess.run(command, env=os.environ | self.environment, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise RuntimeError(
+                f"{self.name}: {' '.join(command)} ended with {done.returncode}; its error stands above."
+            )
+        return Window.parse(done.stdout.splitlines()[-1])
+
+
+def measure_in_rounds(sides: Sequence[Side], rounds: int) -> dict[str, list[Window]]:
+    """Return the windows of each side by name, one a round."""
+    windows: dict[str, list[Window]] = {side.name: [] for side in sides}
+    with tqdm(total=rounds * len(sides), desc="sides", unit="side") as bar:
+        for _ in range(rounds):
+            for side in sides:
+                windows[side.name].append(side.measure())
+                bar.update()
+    return windows
+
+
+def rate(windows: Sequence[Window]) -> float:
+    """Return the median of decisions a second."""
+    return statistics.median(window.decisions / window.seconds for window in windows)
