@@ -41,13 +41,14 @@ class Evaluation:
 
 @dataclass
 class RaySettings:
-    """What Ray may use; null is derived in `experiments.cluster`."""
+    """What Ray may use; null is derived in `experiments.plan`."""
 
     num_cpus: int | None = None
     num_gpus: float = 0
     num_env_runners: int | None = None
     envs_per_runner: int = 8
     learner_threads: int | None = None
+    precision: str | None = None
 
 
 @dataclass
@@ -80,6 +81,7 @@ class RunConfig:
     name: str = "default"
     seed: int = 0
     resume: str | None = None
+    profile: bool = False
     stop: Stop = field(default_factory=Stop)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     evaluation: Evaluation = field(default_factory=Evaluation)
