@@ -16,7 +16,7 @@ from envs.stacking import frame_stack
 from envs.wrappers import TrainingSeeds
 
 try:
-    from stable_baselines3 import SAC
+    from stable_baselines3 import PPO, SAC
     from stable_baselines3.common.callbacks import BaseCallback
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
     from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecFrameStack, VecTransposeImage
@@ -156,6 +156,34 @@ def sb3_sac(config: Mapping[str, Any], env: VecEnv | gym.Env[Any, Any], **argume
             "device": "cpu",
         }
         | arguments,
+    )
+
+
+def sb3_ppo(config: Mapping[str, Any], env: VecEnv) -> PPO:
+    """Return stable-baselines3's PPO with the network and the numbers of a run's config (algo=ppo model=cnn).
+
+    Args:
+        config: A run's config.
+        env: What it drives.
+    """
+    options = config["algo"]["training"]
+    widths = {"pi": options["head"]["hidden"], "vf": options["critic_hidden"]}
+    return PPO(
+        "CnnPolicy",
+        env,
+        learning_rate=options["lr"],
+        n_steps=options["rollout_steps"],
+        batch_size=options["minibatch_size"],
+        n_epochs=options["epochs"],
+        gamma=options["gamma"],
+        gae_lambda=options["gae_lambda"],
+        clip_range=options["clip"],
+        ent_coef=options["entropy_coeff"],
+        vf_coef=options["value_coeff"],
+        max_grad_norm=options["max_grad_norm"],
+        policy_kwargs=sb3_encoder(config["model"]) | {"net_arch": widths},
+        seed=config["seed"],
+        device="cpu",
     )
 
 

@@ -6,7 +6,9 @@ features anyway. It counts nothing, saves nothing and survives nothing.
 """
 
 import argparse
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,6 +20,8 @@ from benchmarks.setting import run_config
 from envs.contract import unsquash
 from envs.factory import make_vector_env
 from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
+from experiments.allocation import keep_memory
+from experiments.plan import Plan, make_plan
 from experiments.spaces import module_space
 from models.actor import Actor
 from models.heads import ValueHead
@@ -80,8 +84,9 @@ def drive(
     """Fill the rollout each time that `go` is released, until the process is ended."""
     torch.set_num_threads(1)
     torch.manual_seed(worker)
+    keep_memory()
     steps, envs = rollout.rewards.shape
-    env = make_vector_env(config["env"], num_envs=envs, training=True, seed=0, runner=worker, num_runners=workers)
+    env: Any = make_vector_env(config["env"], num_envs=envs, training=True, seed=0, runner=worker, num_runners=workers)
     images, _ = observation_parts(env.single_observation_space)
     (name,) = images
     stacker = FrameStacker(envs, frame_stack(config["env"]), images)
@@ -118,22 +123,34 @@ def drive(
 
 
 class PPOLoop:
-    """The learner, with its drivers. `config`: a run's; `workers`: drivers of `envs` each; `threads`: the learner's."""
+    """The learner, with its drivers.
 
-    def __init__(self, config: dict[str, Any], *, workers: int, envs: int, threads: int) -> None:
+    Args:
+        config: A run's.
+        workers: Processes that drive.
+        envs: Of each.
+        threads: Of the learner.
+        precision: Of the encoder, as in `experiments.plan.Plan`.
+    """
+
+    def __init__(
+        self, config: dict[str, Any], *, workers: int, envs: int, threads: int, precision: str = "float32"
+    ) -> None:
+        keep_memory()
         torch.set_num_threads(threads)
         torch.manual_seed(0)
         self._options = config["algo"]["training"]
-        probe = make_vector_env(config["env"], num_envs=1, training=True)
+        probe: Any = make_vector_env(config["env"], num_envs=1, training=True)
         single, action_space = probe.single_observation_space, probe.single_action_space
         probe.close()
-        (self._name, box), *_ = observation_parts(single)[0].items()
+        ((self._name, frame),) = observation_parts(single)[0].items()
         self._stack = frame_stack(config["env"])
         self._net = Network(config, module_space(single, self._stack), action_space)
         self._net.share_memory()
+        self._net.actor.encoder.precision = getattr(torch, precision)
         self._optimizer = torch.optim.Adam(self._net.parameters(), lr=self._options["lr"], fused=True)
         context = multiprocessing.get_context("spawn")
-        sizes = (self._options["rollout_steps"], envs, self._stack, box.shape, action_space.shape[0])
+        sizes = (self._options["rollout_steps"], envs, self._stack, tuple(frame.low.shape), action_space.shape[0])
         self._rollouts = [Rollout.shared(*sizes) for _ in range(workers)]
         self._go = [context.Semaphore(0) for _ in range(workers)]
         self._done = context.Semaphore(0)
@@ -219,27 +236,37 @@ class PPOLoop:
         self._optimizer.step()
 
 
+@contextlib.contextmanager
+def started_loop(config: dict[str, Any], plan: Plan) -> Iterator[PPOLoop]:
+    """Start the loop with as many processes, envs and threads as a run has; end its processes afterwards."""
+    loop = PPOLoop(
+        config,
+        workers=plan.num_env_runners,
+        envs=plan.envs_per_runner,
+        threads=plan.learner_threads,
+        precision=plan.precision,
+    )
+    try:
+        yield loop
+    finally:
+        loop.close()
+
+
 def main() -> None:
-    """Run the loop for a while and print its speed."""
+    """Run the loop for a while and print where its time goes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, default=2, help="processes that drive")
-    parser.add_argument("--envs", type=int, default=8, help="of each")
-    parser.add_argument("--threads", type=int, default=2, help="of the learner")
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
     config = run_config("env=carracing", "model=cnn", "algo=ppo")
-    loop = PPOLoop(config, workers=options.workers, envs=options.envs, threads=options.threads)
-    loop.iterate()
-    loop.sample_s = loop.learn_s = 0.0
-    began, decisions, updates = time.perf_counter(), 0, 0
-    while (seconds := time.perf_counter() - began) < options.seconds:
-        new_decisions, new_updates = loop.iterate()
-        decisions, updates = decisions + new_decisions, updates + new_updates
-    loop.close()
-    print(
-        f"{decisions / seconds:,.0f} decisions/s, {updates / seconds:.1f} updates/s; "
-        f"driving {loop.sample_s / seconds:.0%}, learning {loop.learn_s / seconds:.0%}"
-    )
+    plan = make_plan(config["ray"], overlaps_sampling=False)
+    with started_loop(config, plan) as loop:
+        loop.iterate()
+        loop.sample_s = loop.learn_s = 0.0
+        began, decisions = time.perf_counter(), 0
+        while (seconds := time.perf_counter() - began) < options.seconds:
+            decisions += loop.iterate()[0]
+    shares = f"driving {loop.sample_s / seconds:.0%}, learning {loop.learn_s / seconds:.0%}"
+    print(f"{plan}: {decisions / seconds:,.0f} decisions/s; {shares}")
 
 
 if __name__ == "__main__":

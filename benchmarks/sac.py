@@ -9,15 +9,13 @@ past its random start before its window opens; rounds are interleaved.
 """
 
 import argparse
-import statistics
 import time
-from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.setting import is_installed, run_config, spread, table
-from benchmarks.sides import PASSIVE, Side, Window, measure_in_rounds, rate
+from benchmarks.ours import our_side, plan_of, started_algorithm
+from benchmarks.setting import run_config
+from benchmarks.sides import DUMMY, OURS, PROCESSES, Side, Window, comparison, measure_in_rounds, sb3_sides
 
-OURS, DUMMY, PROCESSES = "ours", "DummyVecEnv", "SubprocVecEnv"
 SETTLING = 256  # decisions after the random start, before the window opens
 
 
@@ -35,8 +33,6 @@ def sac_config(options: argparse.Namespace) -> dict[str, Any]:
 
 def measure_ours(options: argparse.Namespace) -> Window:
     """Train with Chicane."""
-    from benchmarks.ours import started_algorithm
-
     with started_algorithm(sac_config(options)) as started:
         algorithm = started.algorithm
         while algorithm.decisions < options.start + SETTLING:
@@ -51,7 +47,6 @@ def measure_sb3(options: argparse.Namespace) -> Window:
     """Train with stable-baselines3."""
     import torch
 
-    from benchmarks.ours import plan_of
     from benchmarks.peers import SB3Window, sb3_sac, sb3_vector_env
 
     torch.set_num_threads(options.threads[0])
@@ -82,36 +77,10 @@ def sides(options: argparse.Namespace) -> list[Side]:
     """Return ours and each way to run stable-baselines3."""
     words = ["-m", "benchmarks.sac", "--seconds", str(options.seconds / options.rounds), "--start", str(options.start)]
     words += ["--envs", str(options.envs), "--n-step", str(options.n_step)]
-    found = [Side(OURS, [*words, "--side", OURS], PASSIVE)]
-    if is_installed("stable_baselines3"):
-        for vector in options.vectors:
-            for threads in options.threads:
-                name = f"stable-baselines3, {vector}, {threads} {'thread' if threads == 1 else 'threads'}"
-                environment = PASSIVE if vector == PROCESSES else {}  # alone in its process, a thread may spin
-                found.append(Side(name, [*words, "--side", vector, "--threads", str(threads)], environment))
-    return found
-
-
-def results(windows: dict[str, list[Window]]) -> str:
-    """Return a Markdown table, and how much faster ours is than the peer at its best."""
-    rows = [
-        [
-            name,
-            spread([window.decisions / window.seconds for window in measured], 1),
-            f"{statistics.median(window.updates / window.seconds for window in measured):.1f}",
-            f"{statistics.median(window.updates / window.decisions for window in measured):.3f}",
-            f"{rate(windows[OURS]) / rate(measured):.2f}",
-        ]
-        for name, measured in windows.items()
+    return [
+        our_side(sac_config(options), [*words, "--side", OURS]),
+        *sb3_sides(words, options.vectors, options.threads),
     ]
-    titles = ["SAC", "decisions/s (median)", "lowest … highest", "updates/s", "updates a decision", "ours / it"]
-    lines = [table(titles, rows), "", f"Ours: {windows[OURS][0].setting}."]
-    peers: Sequence[str] = [name for name in windows if name != OURS]
-    if peers:
-        best = max(peers, key=lambda name: rate(windows[name]))
-        ratio = rate(windows[OURS]) / rate(windows[best])
-        lines.append(f"Ours is {ratio:.2f} times as fast as {best}, the best of these.")
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -127,7 +96,7 @@ def main() -> None:
     parser.add_argument("--side", choices=(OURS, DUMMY, PROCESSES), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side is None:
-        print(results(measure_in_rounds(sides(options), options.rounds)))
+        print(comparison("SAC", measure_in_rounds(sides(options), options.rounds)))
     else:
         (measure_ours if options.side == OURS else measure_sb3)(options).print()
 

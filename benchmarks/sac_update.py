@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from benchmarks.setting import is_installed, run_config, spread, table
 from experiments.algorithm import build_config
-from experiments.cluster import available_cores, make_plan
+from experiments.plan import available_cores, make_plan
 from experiments.sac_learner import SACLearner
 from experiments.spaces import module_space
 

@@ -11,7 +11,9 @@ from typing import Self
 
 from tqdm import tqdm
 
-PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads that wait leave their core to other processes
+from benchmarks.setting import is_installed, spread, table
+
+OURS, DUMMY, PROCESSES = "ours", "DummyVecEnv", "SubprocVecEnv"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,17 @@ class Side:
         return Window.parse(done.stdout.splitlines()[-1])
 
 
+def sb3_sides(words: Sequence[str], vectors: Sequence[str], threads: Sequence[int]) -> list[Side]:
+    """Return stable-baselines3 with each of its vector envs and numbers of threads, where it is installed."""
+    if not is_installed("stable_baselines3"):
+        return []
+    return [
+        Side(f"stable-baselines3, {vector}, threads: {n}", [*words, "--side", vector, "--threads", str(n)])
+        for vector in vectors
+        for n in threads
+    ]
+
+
 def measure_in_rounds(sides: Sequence[Side], rounds: int) -> dict[str, list[Window]]:
     """Return the windows of each side by name, one a round."""
     windows: dict[str, list[Window]] = {side.name: [] for side in sides}
@@ -76,3 +89,25 @@ def measure_in_rounds(sides: Sequence[Side], rounds: int) -> dict[str, list[Wind
 def rate(windows: Sequence[Window]) -> float:
     """Return the median of decisions a second."""
     return statistics.median(window.decisions / window.seconds for window in windows)
+
+
+def comparison(algorithm: str, windows: dict[str, list[Window]]) -> str:
+    """Return a Markdown table of all sides, and how much faster ours is than stable-baselines3 at its best."""
+    rows = [
+        [
+            name,
+            spread([window.decisions / window.seconds for window in measured], 1),
+            f"{statistics.median(window.updates / window.seconds for window in measured):.1f}",
+            f"{statistics.median(window.updates / window.decisions for window in measured):.3f}",
+            f"{rate(windows[OURS]) / rate(measured):.2f}",
+        ]
+        for name, measured in windows.items()
+    ]
+    header = [algorithm, "decisions/s (median)", "lowest … highest", "updates/s", "updates a decision", "ours / it"]
+    lines = [table(header, rows), "", f"Ours: {windows[OURS][0].setting}."]
+    peers = [name for name in windows if name.startswith("stable-baselines3")]
+    if peers:
+        best = max(peers, key=lambda name: rate(windows[name]))
+        ratio = rate(windows[OURS]) / rate(windows[best])
+        lines.append(f"Ours is {ratio:.2f} times as fast as {best}, the best of these.")
+    return "\n".join(lines)

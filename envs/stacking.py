@@ -38,6 +38,12 @@ def observation_parts(space: spaces.Space[Any]) -> tuple[dict[str, spaces.Box], 
     return images, vectors
 
 
+def observation_bytes(space: spaces.Space[Any]) -> int:
+    """Return how many bytes one observation takes where it is kept: images of uint8, vectors of float32."""
+    images, vectors = observation_parts(space)
+    return sum(box.shape[0] * 4 for box in vectors.values()) + sum(int(np.prod(box.shape)) for box in images.values())
+
+
 def frame_stack(config: Mapping[str, Any]) -> int:
     """Return how many frames a policy of this env sees at once; an env's config may leave it out: one."""
     return int(config.get("frame_stack", 1))

@@ -5,8 +5,8 @@ import pkgutil
 from typing import Any
 
 from envs.errors import ConfigError
-from experiments.cluster import Plan
 from experiments.config import RacingConfig
+from experiments.plan import Plan
 
 # RLlib's builder methods that an algorithm's YAML may call.
 _SECTIONS = ("training", "env_runners", "learners", "fault_tolerance", "debugging", "reporting", "rl_module")
@@ -44,7 +44,7 @@ def build_config(config: dict[str, Any], plan: Plan) -> RacingConfig:
     section = config["algo"]
     rllib = config_class(section)()
     rllib.environment(env="chicane", env_config=config["env"])
-    rllib.use_encoder(config["model"])
+    rllib.use_encoder(config["model"], plan.precision)
     rllib.env_runners(
         num_env_runners=plan.num_env_runners,
         num_envs_per_env_runner=plan.envs_per_runner,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit, uintp
 
 
 def random_shift(images: npt.NDArray[np.uint8], pixels: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -16,10 +17,33 @@ def random_shift(images: npt.NDArray[np.uint8], pixels: int, random: np.random.G
     """
     if pixels == 0:
         return images
-    height, width = images.shape[2:4]
-    padded = np.pad(images, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels), (0, 0)), mode="edge")
-    shifts = random.integers(0, 2 * pixels + 1, (len(images), 2))
-    shifted = np.empty_like(images)
-    for row, (down, right) in enumerate(shifts):
-        shifted[row] = padded[row, :, down : down + height, right : right + width]
-    return shifted
+    size, depth, height, width, channels = images.shape
+    shifts = random.integers(0, 2 * pixels + 1, (size, 2)) - pixels
+    rows = np.ascontiguousarray(images).reshape(size, depth, height, width * channels)
+    shifted = np.empty_like(rows)
+    _shift(rows, shifts, channels, shifted)
+    return shifted.reshape(images.shape)
+
+
+@njit(cache=True)
+def _shift(
+    images: npt.NDArray[np.uint8], shifts: npt.NDArray[np.int64], channels: int, shifted: npt.NDArray[np.uint8]
+) -> None:
+    """Shift images `(B, k, H, W * C)` into `shifted`, by `shifts` `(B, 2)` pixels down and right."""
+    size, depth, height, width = images.shape
+    pixels, into = images.reshape(-1), shifted.reshape(-1)
+    for b in range(size):
+        down, right = shifts[b, 0], shifts[b, 1] * channels
+        first, end = max(0, -right), min(width, width - right)  # between them lies what does not repeat the border
+        for f in range(depth):
+            for y in range(height):
+                source = ((b * depth + f) * height + min(max(y + down, 0), height - 1)) * width
+                target = ((b * depth + f) * height + y) * width
+                for x in range(first):
+                    into[target + x] = pixels[source + x % channels]
+                # Unsigned numbers are no indices from the end: without that question it is one wide copy.
+                source_first, target_first = uintp(source + first + right), uintp(target + first)
+                for x in range(uintp(end - first)):
+                    into[target_first + x] = pixels[source_first + x]
+                for x in range(end, width):
+                    into[target + x] = pixels[source + width - channels + x % channels]

@@ -11,8 +11,8 @@ from envs.errors import ConfigError
 from envs.factory import TRAIN_SEEDS, make_env
 from envs.seeds import check_enough_seeds, training_range_from
 from envs.stacking import frame_stack
-from experiments.cluster import Plan, make_plan
 from experiments.logs import silence_chatter
+from experiments.plan import Plan, make_plan, with_memory
 
 
 def check_run(config: dict[str, Any]) -> Plan:
@@ -37,7 +37,11 @@ def check_run(config: dict[str, Any]) -> Plan:
     _try_tracking(config["tracking"])
     spaces = _try_env(config["env"])
     _try_module(config, rllib, spaces)
-    return plan
+    return with_memory(
+        plan,
+        fragment_bytes=rllib.fragment_bytes(spaces[0]),
+        replay_bytes=rllib.replay_bytes(spaces[0]),
+    )
 
 
 def _check_numbers(config: dict[str, Any]) -> None:

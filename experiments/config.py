@@ -2,12 +2,14 @@
 
 from typing import Any, Self
 
+from gymnasium import Space
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
-from experiments.cluster import Plan
+from envs.stacking import observation_bytes
+from experiments.plan import Plan
 from experiments.runner import RacingEnvRunner
 
 
@@ -41,6 +43,7 @@ class RacingConfig(AlgorithmConfig):
         super().__init__(algo_class=algo_class)
         self.options: Any = None
         self.encoder: dict[str, Any] = {}
+        self.precision = "float32"
         self.log_file: str | None = None  # where runners log
         self.env_runner_cls: type | None = RacingEnvRunner  # type: ignore[assignment] # RLlib types it as None
         self.create_local_env_runner = False
@@ -59,9 +62,9 @@ class RacingConfig(AlgorithmConfig):
         self.lr, self.gamma = self.options.lr, self.options.gamma
         return self
 
-    def use_encoder(self, encoder: dict[str, Any]) -> Self:
-        """Set the encoder: its `_target_` and sizes."""
-        self.encoder = encoder
+    def use_encoder(self, encoder: dict[str, Any], precision: str) -> Self:
+        """Set the encoder, its `_target_` and sizes, and what it computes in (`Plan.precision`)."""
+        self.encoder, self.precision = encoder, precision
         return self
 
     def use_log(self, path: str) -> Self:
@@ -72,11 +75,20 @@ class RacingConfig(AlgorithmConfig):
     def check(self, plan: Plan) -> None:
         """Raise a ConfigError if the options do not go with so many runners and envs; most do with any."""
 
+    def fragment_bytes(self, space: Space) -> int:
+        """Return the size of what a runner sends at a time, in envs with this observation space."""
+        return int(self.options.rollout_steps * self.num_envs_per_env_runner * observation_bytes(space))
+
+    def replay_bytes(self, space: Space) -> int:
+        """Return the size of the replay on disk; most algorithms have none."""
+        return 0
+
     def module_options(self) -> dict[str, Any]:
         """Return the RLModule's `model_config`."""
         options = self.options
         return {
             "encoder": self.encoder,
+            "precision": self.precision,
             "head": options.head,
             "critic_hidden": options.critic_hidden,
             "shared_encoder": options.shared_encoder,

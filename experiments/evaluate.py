@@ -15,10 +15,10 @@ from envs.app import OK, run_app
 from envs.errors import ConfigError
 from envs.factory import make_env
 from experiments import folders
-from experiments.cluster import available_cores
 from experiments.commit import current_commit
 from experiments.drive import drive_parallel
 from experiments.pictures import draw_curve, draw_returns
+from experiments.plan import available_cores
 from experiments.policy import DrivingPolicy, PolicyDescription
 from experiments.runs import find_policy_folder
 from experiments.schema import EvaluateConfig, register_schema, to_plain

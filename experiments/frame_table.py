@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from experiments.fragment import Fragment
+from experiments.transfer import onto
 
 # Fragments lie in Ray's shared memory, which nobody may write to; nor do we.
 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -29,10 +30,10 @@ class FrameTable:
                 parts.append(torch.from_numpy(frames).flatten(0, 1))
                 rows.append(stack_rows(fragment.age, len(frames) - len(fragment.age) + 1) + offset)
                 offset += frames.shape[0] * frames.shape[1]
-            self._stack_rows[name] = torch.from_numpy(np.concatenate(rows)).to(device)
-        self._frames = {name: torch.cat(parts).to(device) for name, parts in images.items()}
+            self._stack_rows[name] = onto(device, np.concatenate(rows))
+        self._frames = {name: onto(device, torch.cat(parts)) for name, parts in images.items()}
         self._vectors = {
-            name: torch.cat([torch.from_numpy(f.vectors[name]).flatten(0, 1) for f in fragments]).to(device)
+            name: onto(device, torch.cat([torch.from_numpy(f.vectors[name]).flatten(0, 1) for f in fragments]))
             for name in fragments[0].vectors
         }
 

@@ -9,6 +9,8 @@ from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.training_data import TrainingData
 from torch import nn
 
+from experiments.allocation import keep_memory
+
 
 class RacingLearner(TorchLearner):
     """A learner whose update is one explicit function, `learn`, of a subclass.
@@ -22,6 +24,13 @@ class RacingLearner(TorchLearner):
     _device: Any
     _module: Any
     num_updates = 0
+    _num_passed_over: Any
+
+    def build(self) -> None:
+        """Build module and optimiser."""
+        super().build()
+        keep_memory()
+        self._num_passed_over = torch.zeros((), device=self._device)
 
     def update(self, training_data: TrainingData, **kwargs: Any) -> Any:  # type: ignore[override]
         """Learn from what `LearnerGroup.update(episodes=…)` or `(batch=…)` was given."""
@@ -67,19 +76,30 @@ class RacingLearner(TorchLearner):
             group["lr"] = lr
 
     def descend(self, loss: torch.Tensor) -> torch.Tensor:
-        """Take one clipped step down `loss` and return the gradient's norm before clipping."""
+        """Take one clipped step down `loss` and return the gradient's norm before clipping.
+
+        A gradient that is not finite is passed over, and `check_gradients` will say so: to ask here would let a GPU
+        wait for every update.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parameters: Iterable[nn.Parameter] = self.optimizer.param_groups[0]["params"]
         norm = nn.utils.clip_grad_norm_(parameters, self.config.options.max_grad_norm, foreach=True)
-        if not torch.isfinite(norm):
-            raise FloatingPointError(
-                f"The gradient of update {self.num_updates + 1} is not finite, so learning has diverged; the last "
-                "checkpoint is from before. Try a smaller algo.training.lr, or look for non-finite rewards."
-            )
+        is_passed_over = torch.isfinite(norm).logical_not().float()
+        self.optimizer.found_inf = is_passed_over  # type: ignore[attr-defined] # fused optimisers look for it
         self.optimizer.step()
+        self._num_passed_over += is_passed_over
         self.num_updates += 1
         return norm.detach()
+
+    def check_gradients(self) -> None:
+        """Raise a FloatingPointError if a gradient was not finite since the start."""
+        if self._num_passed_over > 0:
+            raise FloatingPointError(
+                f"{int(self._num_passed_over)} of the gradients up to update {self.num_updates} were not finite, so "
+                "learning has diverged; the last checkpoint is from before. Try a smaller algo.training.lr, or look "
+                "for non-finite rewards."
+            )
 
     def training_state(self) -> dict[str, Any]:
         """Return all that learning goes on from, in types that load without unpickling code."""

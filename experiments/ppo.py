@@ -61,6 +61,7 @@ class PPO(RacingAlgorithm):
         began = time.perf_counter()
         self.set_lr()
         results: list[dict[str, Any]] = self.learner_group.update(episodes=list(fragments.values()))
+        self.learner.check_gradients()
         self.updates += int(results[0].pop("updates"))
         self.losses = results[0]
         self.publish_weights()

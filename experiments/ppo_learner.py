@@ -9,6 +9,7 @@ from experiments.advantages import generalised_advantages
 from experiments.fragment import Fragment
 from experiments.frame_table import FrameTable
 from experiments.learner import RacingLearner
+from experiments.transfer import onto
 
 # Slots whose values are computed in one pass: bounds the memory of the activations.
 _VALUE_CHUNK = 1024
@@ -61,8 +62,8 @@ class PPOLearner(RacingLearner):
         joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
         advantages = joined["advantages"]
         joined["advantages"] = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        batch = {name: torch.from_numpy(part).to(self._device) for name, part in joined.items()}
-        return torch.from_numpy(np.concatenate(slots)).to(self._device), batch
+        batch = {name: onto(self._device, part) for name, part in joined.items()}
+        return onto(self._device, np.concatenate(slots)), batch
 
     def _step(self, observation: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         options = self.config.options

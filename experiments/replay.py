@@ -20,6 +20,11 @@ MAX_DRAWS = 8  # rounds of rejection before the sampleable slots are listed; one
 MIN_SLACK = 1024
 
 
+def ring_slack(capacity: int) -> int:
+    """Return how many slots a ring has beside its capacity, unless told otherwise."""
+    return max(capacity // 10, MIN_SLACK)
+
+
 class ReplayRing:
     """Keep the newest decisions of many envs, and draw n-step transitions from them.
 
@@ -77,7 +82,7 @@ class ReplayRing:
                 f"env slots; {frame_stack} stacked frames and {n_step} steps need {frame_stack + n_step}. "
                 "Ask for a larger capacity or fewer envs."
             )
-        slack = max(capacity // 10, MIN_SLACK) if slack is None else slack
+        slack = ring_slack(capacity) if slack is None else slack
         self._streams = RingStreams(
             directory,
             images=images,

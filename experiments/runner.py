@@ -1,7 +1,7 @@
 """The env runner: drives `N` envs with the current policy and returns dense fragments of single frames."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -17,9 +17,13 @@ from ray.rllib.utils.checkpoints import Checkpointable
 from envs.contract import FAULT, FRAMES, LAP_TIME_S, OFF_TRACK, unsquash
 from envs.factory import make_vector_env
 from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
+from experiments.allocation import keep_memory
 from experiments.fragment import EpisodeOutcome, Fragment
 from experiments.logs import log_to
 from experiments.spaces import module_space
+
+if TYPE_CHECKING:
+    from experiments.call_profile import CallProfile, ProcessProfile
 
 MODULE_STATE = "rl_module"
 
@@ -42,9 +46,11 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         if config.log_file is not None:
             log_to(Path(config.log_file))
         super().__init__(config=config, **kwargs)
+        keep_memory()
         self._stack = frame_stack(self.config.env_config)
         self.num_envs = self.config.num_envs_per_env_runner
         self._started = False
+        self._profile: CallProfile | None = None
         self._age = np.zeros(self.num_envs, np.int32)
         self._done = np.zeros(self.num_envs, bool)
         self.make_env()
@@ -178,6 +184,21 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         self._returns[env] = self._frames[env] = self._decisions[env] = self._off_track[env] = 0
         self._lap_times[env] = []
         return outcome
+
+    def start_profile(self) -> None:
+        """Begin to profile this process."""
+        from experiments.call_profile import CallProfile  # pyinstrument: only where it is asked for
+
+        self._profile = CallProfile(f"runner_{self.worker_index}")
+        self._profile.start()
+
+    def take_profile(self, num_functions: int) -> "ProcessProfile | None":
+        """Stop profiling and return what was found; None if this runner replaced the one that began."""
+        if self._profile is None:
+            return None
+        self._profile.stop()
+        profile, self._profile = self._profile, None
+        return profile.result(num_functions)
 
     def assert_healthy(self) -> None:
         """Check that envs and policy stand."""

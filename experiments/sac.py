@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+from gymnasium import Space
 from pydantic import Field
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
-from envs.stacking import frame_stack, observation_parts
+from envs.stacking import frame_stack, observation_bytes, observation_parts
 from experiments import metrics
 from experiments.augmentation import random_shift
-from experiments.cluster import Plan
 from experiments.config import ActorCriticOptions, RacingConfig
+from experiments.plan import Plan
 from experiments.racing_algorithm import RacingAlgorithm
-from experiments.replay import ReplayRing
+from experiments.replay import ReplayRing, ring_slack
 from experiments.sac_learner import SACLearner
 from models.sac_module import SACModule
 
@@ -64,6 +65,11 @@ class SACConfig(RacingConfig):
                 f"algo.training.replay_capacity={options.replay_capacity}: expected at least start_after_decisions="
                 f"{options.start_after_decisions}."
             )
+
+    def replay_bytes(self, space: Space) -> int:
+        """Return the size of the replay ring's files, less than a hundredth of it left out: actions, rewards, flags."""
+        kept = self.options.replay_capacity + ring_slack(self.options.replay_capacity)
+        return int(kept * observation_bytes(space))
 
     def module_options(self) -> dict[str, Any]:
         """Return the RLModule's `model_config`."""
@@ -156,6 +162,7 @@ class SAC(RacingAlgorithm):
                 self.replay.update_priorities(places, losses.pop("td_errors").cpu().numpy())
             self._updates_due -= 1.0
             self.updates += 1
+        self.learner.check_gradients()
         if losses:
             self.losses = {name: float(value) for name, value in losses.items()}
         self.count_seconds(metrics.LEARN_S, began)

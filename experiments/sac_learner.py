@@ -6,6 +6,7 @@ import torch
 
 from experiments.frame_table import as_channels
 from experiments.learner import RacingLearner
+from experiments.transfer import onto
 
 _YOUNG = 10  # updates
 
@@ -21,9 +22,7 @@ class SACLearner(RacingLearner):
         """
         options, net = self.config.options, self.net
         observation, next_observation = self._to_device(data["obs"]), self._to_device(data["next_obs"])
-        actions, rewards, discounts = (
-            torch.from_numpy(data[name]).to(self._device) for name in ("actions", "rewards", "discounts")
-        )
+        actions, rewards, discounts = (onto(self._device, data[name]) for name in ("actions", "rewards", "discounts"))
         alpha = net.log_alpha.detach().exp()
 
         with torch.no_grad():
@@ -38,7 +37,7 @@ class SACLearner(RacingLearner):
         errors = values - targets
         squares = errors.square()
         if "weights" in data:
-            squares = torch.from_numpy(data["weights"]).to(self._device) * squares
+            squares = onto(self._device, data["weights"]) * squares
         critic_loss = 0.5 * squares.mean(1).sum()
 
         seen = features.detach() if net.shared_encoder else net.actor.encoder(observation)
@@ -82,5 +81,5 @@ class SACLearner(RacingLearner):
             torch._foreach_lerp_(list(follower.parameters()), list(leader.parameters()), rate)
 
     def _to_device(self, observation: dict[str, Any]) -> dict[str, torch.Tensor]:
-        parts = {name: torch.from_numpy(part).to(self._device) for name, part in observation.items()}
+        parts = {name: onto(self._device, part) for name, part in observation.items()}
         return {name: as_channels(part) if part.dim() == 5 else part for name, part in parts.items()}

@@ -2,9 +2,10 @@
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 import ray.tune
@@ -12,15 +13,18 @@ import torch
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from experiments import folders, metrics
-from experiments.algorithm import build_config, config_class
+from experiments.algorithm import build_config
 from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
-from experiments.cluster import Plan, make_plan
 from experiments.commit import current_commit
 from experiments.evaluator import BackgroundEvaluation
 from experiments.logs import log_to
+from experiments.plan import Plan
 from experiments.policy import PolicyDescription, save_policy
 from experiments.racing_algorithm import RacingAlgorithm
 from experiments.runs import write_config
+
+if TYPE_CHECKING:
+    from experiments.profiling import TrainingProfile
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +36,9 @@ _CLAIM_S = 60.0
 class Trial(ray.tune.Trainable):
     """Trains one configuration.
 
-    Its config is a run's plain config, with `run_folder` and `started_at` (seconds since the epoch, when the command
-    began) beside it. What Tune would do about checkpoints, resuming and stopping happens here instead: a
-    trial whose folder holds a checkpoint goes on from the newest whole one, whatever ended it.
+    Its config is a run's plain config, with `plan` (a `Plan`'s fields), `run_folder` and `started_at` (seconds since
+    the epoch, when the command began) beside it. What Tune would do about checkpoints, resuming and stopping happens
+    here instead: a trial whose folder holds a checkpoint goes on from the newest whole one, whatever ended it.
     """
 
     algorithm: RacingAlgorithm
@@ -42,7 +46,7 @@ class Trial(ray.tune.Trainable):
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
         """Book the main process and each runner."""
-        plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
+        plan = Plan(**config["plan"])
         main: dict[str, float] = {"CPU": plan.process_cpus}
         if plan.num_gpus:
             main["GPU"] = plan.num_gpus
@@ -57,7 +61,7 @@ class Trial(ray.tune.Trainable):
         self._claim = folders.claim(self._folder, _CLAIM_S)
         write_config(self._folder, config)
         self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
-        plan: Plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
+        plan = Plan(**config["plan"])
         torch.set_num_threads(plan.learner_threads)
         log = Path(config["run_folder"]) / folders.LOG
         log_to(log)
@@ -77,12 +81,14 @@ class Trial(ray.tune.Trainable):
             seeds=list(range(evaluation["first_seed"], evaluation["first_seed"] + evaluation["episodes"])),
         )
         self._process = psutil.Process()
+        self._profile = self._start_profile()
 
     def step(self) -> dict[str, Any]:
         """Train until there is something to report, and save if it is time."""
         began, frames = time.perf_counter(), self.algorithm.frames
-        while not self._is_finished and time.perf_counter() - began < _REPORT_EVERY_S:
-            self.algorithm.train()
+        with self._profile.period() if self._profile is not None else nullcontext():
+            while not self._is_finished and time.perf_counter() - began < _REPORT_EVERY_S:
+                self.algorithm.train()
         seconds = time.perf_counter() - began
         report: dict[str, Any] = self.algorithm.report()
         report[metrics.FRAMES_PER_S] = (self.algorithm.frames - frames) / seconds
@@ -94,6 +100,8 @@ class Trial(ray.tune.Trainable):
         notes: list[str] = []
         if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
             notes += self._try_save(must=ends)
+        if self._profile is not None:
+            notes += self._profile.end_period(report, is_last=ends)
         notes += [*self.algorithm.notes, *self._evaluation.notes]
         self.algorithm.notes, self._evaluation.notes = [], []
         return report | {"done": ends, "resumed_at_frames": self._resumed_at_frames, "notes": notes}
@@ -113,6 +121,13 @@ class Trial(ray.tune.Trainable):
         algorithm, limits = self.algorithm, self._config["stop"]
         reached = {"frames": algorithm.frames, "wall_s": self._elapsed_s, "return_mean": algorithm.return_mean}
         return any(limits[name] is not None and value >= limits[name] for name, value in reached.items())
+
+    def _start_profile(self) -> "TrainingProfile | None":
+        if not self._config.get("profile", False):  # runs from before there was this key are resumed without it
+            return None
+        from experiments.profiling import TrainingProfile  # pyinstrument: only where it is asked for
+
+        return TrainingProfile(self._folder / folders.PROFILE, self.algorithm)
 
     def _actor_weights(self) -> dict[str, torch.Tensor]:
         return {name: tensor.detach().cpu() for name, tensor in self.algorithm.learner.policy.state_dict().items()}

@@ -15,7 +15,8 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
     """An RLModule around an `Actor`; a subclass adds its critics in `setup_critic`.
 
     `model_config`: `encoder` and `head` (each with its `_target_`), `shared_encoder` (false gives the critics an
-    encoder of their own), and what the subclass names.
+    encoder of their own), `precision` of the encoders (`float32` or `bfloat16`, see `Encoder`), and what the subclass
+    names. Runners and learner compute in the same precision, so that PPO compares like with like.
     """
 
     # RLlib types these as optional; in `setup` they are there.
@@ -32,11 +33,13 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
             encoder=config["encoder"],
             head=config["head"],
         )
+        self.actor.encoder.precision = getattr(torch, config["precision"])
         self.shared_encoder: bool = config["shared_encoder"]
         if self.inference_only:
             return
         if not self.shared_encoder:
             self.own_critic_encoder = build(config["encoder"], Encoder, observation_space=self.observation_space)
+            self.own_critic_encoder.precision = self.actor.encoder.precision
         self.setup_critic()
 
     def setup_critic(self) -> None:

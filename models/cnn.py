@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.encoder import Encoder, Observation, split_space
-from models.layers import check_sizes, orthogonal
+from models.layers import PixelConv2d, check_sizes, floats, orthogonal
 
 
 class CNNEncoder(Encoder):
@@ -67,30 +67,38 @@ class CNNEncoder(Encoder):
                     f"An image of {image.shape[0]}x{image.shape[1]} is too small for kernels {list(kernels)} and "
                     f"strides {list(strides)}; the smallest is {_smallest_image(kernels, strides)} pixels a side."
                 )
-            layers += [orthogonal(nn.Conv2d(in_channels, out_channels, kernel, stride)), nn.ReLU()]
+            layer = nn.Conv2d if layers else PixelConv2d
+            layers += [orthogonal(layer(in_channels, out_channels, kernel, stride)), nn.ReLU()]
             in_channels = out_channels
         # Channels-last weights and images: a quarter less time for a training pass on a CPU.
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
         self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch lacks the stub
-        self.image_latent = _normalised(in_channels * height * width, image_features)
+        self.image_latent = _Latent(in_channels * height * width, image_features)
         self.feature_dim = image_features
         if vectors:
-            self.vector_latent = _normalised(sum(box.shape[0] for box in vectors.values()), vector_features)
+            self.vector_latent = _Latent(sum(box.shape[0] for box in vectors.values()), vector_features)
             self.feature_dim += vector_features
 
     def forward(self, observation: Observation) -> torch.Tensor:
         """Return features `(B, feature_dim)`, the image's first."""
-        image = observation[self._image_name].permute(0, 3, 1, 2).float() / 255.0
-        image = image.contiguous(memory_format=torch.channels_last)
-        features = self.image_latent(self.convolutions(image))
+        image = floats(observation[self._image_name]).permute(0, 3, 1, 2)
+        features = self.image_latent(self.convolutions(image.contiguous(memory_format=torch.channels_last)))
         if not self._vector_names:
             return features
         vectors = torch.cat([observation[name] for name in self._vector_names], dim=-1)
         return torch.cat([features, self.vector_latent(vectors)], dim=-1)
 
 
-def _normalised(in_dim: int, out_dim: int) -> nn.Sequential:
-    return nn.Sequential(orthogonal(nn.Linear(in_dim, out_dim), 1.0), nn.LayerNorm(out_dim), nn.Tanh())
+class _Latent(nn.Sequential):
+    """A linear layer, LayerNorm and tanh; what follows the product is computed in float32."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__(orthogonal(nn.Linear(in_dim, out_dim), 1.0), nn.LayerNorm(out_dim), nn.Tanh())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        linear, normalise, squash = self
+        features: torch.Tensor = squash(normalise(linear(x).float()))
+        return features
 
 
 def _smallest_image(kernels: Sequence[int], strides: Sequence[int]) -> int:

@@ -14,6 +14,21 @@ def orthogonal(layer: nn.Linear | nn.Conv2d, gain: float = 2.0**0.5) -> nn.Linea
     return layer
 
 
+class PixelConv2d(nn.Conv2d):
+    """A convolution over pixels of 0 … 255 that acts as one over 0 … 1: scaling its weights spares every pixel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Convolve pixels `(B, C, H, W)`."""
+        return self._conv_forward(x, self.weight / 255.0, self.bias)
+
+
+def floats(pixels: torch.Tensor) -> torch.Tensor:
+    """Cast uint8 pixels, unscaled, to what products are computed in here; bfloat16 holds all of 0 … 255 exactly."""
+    device = pixels.device.type
+    is_half = torch.is_autocast_enabled(device)
+    return pixels.to(torch.get_autocast_dtype(device) if is_half else torch.float32)
+
+
 def mlp(in_dim: int, hidden: Sequence[int], out_dim: int, out_gain: float = 1.0) -> nn.Sequential:
     """Build a multi-layer perceptron with ReLU between its layers and a linear output of `out_gain`."""
     check_sizes(hidden=hidden)

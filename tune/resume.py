@@ -32,6 +32,8 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
     if "choices" not in saved:
         raise ConfigError(f"{folder} does not say which env, model and algo it chose; it was not started by run.py.")
     asked = to_plain(composed)
+    for section in CHANGEABLE:  # a run may be older than some of their keys
+        saved[section] = {**asked[section], **saved[section]}
     refused = []
     for override in overrides:
         key, _, _ = override.lstrip("+~").partition("=")

@@ -7,6 +7,7 @@ import platform
 import socket
 import sys
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from envs.app import FAILED, INTERRUPTED, OK, ROOT
 from experiments import folders
 from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.checks import check_run
-from experiments.cluster import Plan, available_cores, start_ray
+from experiments.cluster import start_ray
 from experiments.commit import current_commit
 from experiments.evaluate import describe_results, evaluate
 from experiments.logs import console_through, log_to
+from experiments.plan import Plan, available_cores
 from experiments.progress import LiveLine
 from experiments.runs import create_run_folder, find_trial_folders, write_config
 from experiments.schema import to_plain
@@ -125,7 +127,8 @@ class Sweep:
         from experiments.trial import Trial
         from tune.callbacks import Recorder
 
-        space = self._config | self._made_with() | {"run_folder": str(self._folder), "started_at": self._started_at}
+        given = {"plan": asdict(self._plan), "run_folder": str(self._folder), "started_at": self._started_at}
+        space = self._config | self._made_with() | given
         recorder = Recorder(tracker=tracker, run=parent, known=known, children=children, config=space, line=self._line)
         tuner = ray.tune.Tuner(
             Trial,

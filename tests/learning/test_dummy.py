@@ -5,8 +5,9 @@ import pytest
 
 from envs.factory import make_env
 from experiments.algorithm import build_config
-from experiments.cluster import Plan, start_ray
+from experiments.cluster import start_ray
 from experiments.drive import drive
+from experiments.plan import Plan
 from experiments.policy import DrivingPolicy, PolicyDescription
 
 BEST = 64.0  # one point a decision, 64 decisions
@@ -17,7 +18,15 @@ SEEDS = range(10_000, 10_020)
 def plan():
     import ray
 
-    plan = Plan(num_cpus=2, num_gpus=0, num_env_runners=1, envs_per_runner=8, learner_threads=1, process_cpus=0.5)
+    plan = Plan(
+        num_cpus=2,
+        num_gpus=0,
+        num_env_runners=1,
+        envs_per_runner=8,
+        learner_threads=1,
+        has_own_cores=False,
+        process_cpus=0.5,
+    )
     start_ray(plan)
     yield plan
     ray.shutdown()

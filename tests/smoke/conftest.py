@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from experiments.algorithm import build_config
-from experiments.cluster import Plan, start_ray
+from experiments.cluster import start_ray
+from experiments.plan import Plan
 
 TINY = (
     "env=dummy",
@@ -50,7 +51,15 @@ def tiny():
 def ray_session():
     import ray
 
-    plan = Plan(num_cpus=2, num_gpus=0, num_env_runners=1, envs_per_runner=4, learner_threads=1, process_cpus=0.1)
+    plan = Plan(
+        num_cpus=2,
+        num_gpus=0,
+        num_env_runners=1,
+        envs_per_runner=4,
+        learner_threads=1,
+        has_own_cores=False,
+        process_cpus=0.1,
+    )
     folder = os.getcwd()
     start_ray(plan)
     yield plan

@@ -64,6 +64,7 @@ def build_module(single_space, action_space, tiny_encoder):
                 "encoder": tiny_encoder,
                 "head": {"_target_": f"models.heads.{head}", "hidden": [8]},
                 "critic_hidden": [8],
+                "precision": "float32",
                 "shared_encoder": shared_encoder,
                 "initial_alpha": 0.1,
             },
@@ -76,6 +77,8 @@ def build_module(single_space, action_space, tiny_encoder):
 def bare_learner():
     """Return a function that makes a learner of ours around a network, without RLlib's own setting up."""
 
+    import torch
+
     def make(learner_class, net, optimizer, **options):
         # RLlib's learners offer these as properties: plain attributes take their place.
         bare_class = type(f"Bare{learner_class.__name__}", (learner_class,), dict.fromkeys(("net", "optimizer")))
@@ -83,6 +86,7 @@ def bare_learner():
         learner.net, learner.optimizer = net, optimizer
         learner.config = SimpleNamespace(options=SimpleNamespace(max_grad_norm=1e9, reward_scale=1.0, **options))
         learner._device = next(net.parameters()).device
+        learner._num_passed_over = torch.zeros(())
         return learner
 
     return make

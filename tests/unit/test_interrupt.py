@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
-from experiments.cluster import Plan
+from experiments.plan import Plan
 from experiments.runs import create_run_folder, write_config
 from experiments.tracking import Tracker
 from tune import sweep
@@ -102,7 +102,15 @@ def trained(tmp_path, compose):
     trial.mkdir(parents=True)
     write_config(trial, config)
     write_checkpoint(trial / "checkpoints", 100, lambda into: (into / "state.pt").write_bytes(b"weights"), keep=2)
-    plan = Plan(num_cpus=2, num_gpus=0, num_env_runners=1, envs_per_runner=4, learner_threads=1, process_cpus=0.1)
+    plan = Plan(
+        num_cpus=2,
+        num_gpus=0,
+        num_env_runners=1,
+        envs_per_runner=4,
+        learner_threads=1,
+        has_own_cores=False,
+        process_cpus=0.1,
+    )
     return Sweep(config, plan, folder, started_at=0.0), folder
 
 

@@ -6,13 +6,21 @@ import pytest
 
 from envs.errors import ConfigError
 from experiments.algorithm import build_config, config_class
-from experiments.cluster import Plan
+from experiments.plan import Plan
 from experiments.ppo import PPOConfig, PPOOptions
 from experiments.sac import SACConfig, SACOptions
 from models.ppo_module import PPOModule
 from models.sac_module import SACModule
 
-PLAN = Plan(num_cpus=4, num_gpus=0, num_env_runners=3, envs_per_runner=5, learner_threads=1, process_cpus=0.8)
+PLAN = Plan(
+    num_cpus=4,
+    num_gpus=0,
+    num_env_runners=3,
+    envs_per_runner=5,
+    learner_threads=1,
+    has_own_cores=False,
+    process_cpus=0.8,
+)
 ALGORITHMS = pytest.mark.parametrize(
     ("algo", "config_type", "options_type", "module_type"),
     [("ppo", PPOConfig, PPOOptions, PPOModule), ("sac", SACConfig, SACOptions, SACModule)],

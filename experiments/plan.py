@@ -1,0 +1,172 @@
+"""Who gets what of a machine, decided once: processes, threads, precision and memory."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import joblib
+import psutil
+
+from envs.errors import ConfigError
+
+PRECISIONS = ("float32", "bfloat16")
+# More runners than these make larger rollouts (PPO) or idle (SAC, whose learner is what they wait for).
+_MOST_RUNNERS_IN_TURNS = 8
+_MOST_RUNNERS_AT_ONCE = 4
+_MOST_LEARNER_THREADS = 16  # a minibatch of some hundred images has not more to share out
+# Ray's shared memory holds what is in flight: fragments of this exchange and the last, and the weights.
+_FRAGMENTS_IN_FLIGHT = 3
+_LEAST_OBJECT_STORE = 256 * 2**20  # bytes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who gets what.
+
+    Attributes:
+        num_cpus: Cores that Ray may use.
+        num_gpus: GPUs of the learner.
+        num_env_runners: Processes that drive envs, one thread each.
+        envs_per_runner: Envs of each.
+        learner_threads: Threads of the learner.
+        has_own_cores: Whether no runner needs the cores of these threads while they learn.
+        process_cpus: What Ray books for the trial's main process and for each runner. Less than one each where they
+            are more than the cores: Ray would wait for ever otherwise.
+        precision: What encoders compute in, `float32` or `bfloat16` (see `models.encoder.Encoder`).
+        object_store_bytes: Shared memory for what travels between processes.
+        replay_bytes: Disk, and page cache while it fits, of the replay.
+    """
+
+    num_cpus: int
+    num_gpus: float
+    num_env_runners: int
+    envs_per_runner: int
+    learner_threads: int
+    has_own_cores: bool
+    process_cpus: float
+    precision: str = "float32"
+    object_store_bytes: int = _LEAST_OBJECT_STORE
+    replay_bytes: int = 0
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        gpus = f", {self.num_gpus:g} GPU" if self.num_gpus else ""
+        runners = _count(self.num_env_runners, "env runner")
+        each = " each" if self.num_env_runners > 1 else ""
+        where = "on the GPU" if self.num_gpus else f"on {_count(self.learner_threads, 'thread')}"
+        replay = f", replay of {self.replay_bytes / 1e9:.2f} GB on disk" if self.replay_bytes else ""
+        return (
+            f"{_count(self.num_cpus, 'core')}{gpus}: {runners} with {_count(self.envs_per_runner, 'env')}{each}, "
+            f"learner {where} in {self.precision}{replay}"
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def available_cores() -> int:
+    """Return the cores that this process may use: of the machine, its affinity and its container's quota the least."""
+    return int(joblib.cpu_count())
+
+
+def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
+    """Decide who gets what, from the section `ray` of the config; memory comes with `with_memory`.
+
+    Args:
+        settings: The section; None values are derived.
+        overlaps_sampling: Whether the algorithm learns while its runners sample. Then most cores are the learner's;
+            else they take turns and both use all cores.
+
+    Raises:
+        ConfigError: More is asked for than there is, or less than is needed.
+    """
+    cores = available_cores()
+    num_cpus = cores if settings["num_cpus"] is None else settings["num_cpus"]
+    if not 1 <= num_cpus <= cores:
+        raise ConfigError(f"ray.num_cpus={num_cpus}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
+    if settings["envs_per_runner"] < 1:
+        raise ConfigError(f"ray.envs_per_runner={settings['envs_per_runner']}: a runner needs at least one env.")
+    runners = _num_runners(settings["num_env_runners"], num_cpus, overlaps_sampling)
+    threads = _num_threads(settings["learner_threads"], num_cpus, runners, overlaps_sampling, cores)
+    _check_gpus(settings["num_gpus"])
+    return Plan(
+        num_cpus=num_cpus,
+        num_gpus=settings["num_gpus"],
+        num_env_runners=runners,
+        envs_per_runner=settings["envs_per_runner"],
+        learner_threads=threads,
+        has_own_cores=threads + (runners if overlaps_sampling else 0) <= num_cpus,
+        process_cpus=min(1.0, num_cpus / (runners + 1)),
+        precision=_precision(settings["precision"], bool(settings["num_gpus"])),
+    )
+
+
+def _num_runners(asked: int | None, num_cpus: int, overlaps_sampling: bool) -> int:
+    if asked is None:
+        if overlaps_sampling:
+            return min(max(1, num_cpus // 4), _MOST_RUNNERS_AT_ONCE)
+        return min(num_cpus, _MOST_RUNNERS_IN_TURNS)
+    if asked < 1:
+        raise ConfigError(f"ray.num_env_runners={asked}: at least one process must drive envs. Choose 1, or null.")
+    return asked
+
+
+def _num_threads(asked: int | None, num_cpus: int, runners: int, overlaps_sampling: bool, cores: int) -> int:
+    if asked is None:
+        # A runner waits for the learner now and then, so that even on two cores a second thread pays.
+        left = max(2, num_cpus - runners) if overlaps_sampling else num_cpus
+        return min(num_cpus, left, _MOST_LEARNER_THREADS)
+    if not 1 <= asked <= cores:
+        raise ConfigError(f"ray.learner_threads={asked}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
+    return asked
+
+
+def _check_gpus(num_gpus: float) -> None:
+    if num_gpus < 0:
+        raise ConfigError(f"ray.num_gpus={num_gpus:g}: expected 0 or more.")
+    if num_gpus:
+        import torch
+
+        if torch.cuda.device_count() < num_gpus:
+            raise ConfigError(f"ray.num_gpus={num_gpus:g}: PyTorch sees {torch.cuda.device_count()} GPUs here.")
+
+
+def _precision(asked: str | None, on_gpu: bool) -> str:
+    if asked is None:
+        return "bfloat16" if _multiplies_bfloat16(on_gpu) else "float32"
+    if asked not in PRECISIONS:
+        raise ConfigError(f"ray.precision={asked}: expected {' or '.join(PRECISIONS)}, or null: what is fast here.")
+    return asked
+
+
+def _multiplies_bfloat16(on_gpu: bool) -> bool:
+    """Return whether the hardware has instructions for products of bfloat16; without them they are slower."""
+    import torch
+
+    if on_gpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def with_memory(plan: Plan, *, fragment_bytes: int, replay_bytes: int) -> Plan:
+    """Return the plan with what memory it takes.
+
+    Args:
+        plan: Processes and threads.
+        fragment_bytes: What one runner sends at a time.
+        replay_bytes: Files of the replay.
+
+    Raises:
+        ConfigError: What travels between the processes does not fit into memory.
+    """
+    needed = max(_LEAST_OBJECT_STORE, _FRAGMENTS_IN_FLIGHT * plan.num_env_runners * fragment_bytes)
+    available = psutil.virtual_memory().available
+    if needed > available:
+        raise ConfigError(
+            f"{_count(plan.num_env_runners, 'env runner')} with {_count(plan.envs_per_runner, 'env')} send "
+            f"{fragment_bytes / 1e9:.1f} GB each at a time and need {needed / 1e9:.1f} GB of memory for it, but "
+            f"{available / 1e9:.1f} GB are free. Choose a smaller algo.training.rollout_steps, ray.envs_per_runner or "
+            "ray.num_env_runners."
+        )
+    return replace(plan, object_store_bytes=needed, replay_bytes=replay_bytes)
