@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from benchmarks.setting import is_installed
 from experiments.fragment import Fragment
-from experiments.replay import ReplayRing
+from experiments.replay.ring import ReplayRing
 
 SIZE, STACK, N_STEP, GAMMA = 64, 4, 3, 0.99
 NUM_STREAMS, STEPS, EPISODE = 16, 100, 250  # envs, decisions a fragment, decisions an episode
@@ -198,7 +198,8 @@ def main() -> None:
         if is_installed("torchrl"):
             torchrl = torchrl_buffer(Path(folder) / "torchrl", options.torchrl_decisions)
             draws[TORCHRL] = torchrl.sample
-            held.append(f"TorchRL's: {len(torchrl):,} of {torchrl[:1].exclude('index').bytes():,} bytes")
+            row = torchrl[:1].exclude("index")
+            held.append(f"TorchRL's: {len(torchrl):,} of {row.bytes() // row.numel():,} bytes")
         times: dict[tuple[str, int], list[float]] = {}
         for _ in tqdm(range(options.rounds), desc="rounds"):
             for name, draw in draws.items():

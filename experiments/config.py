@@ -77,7 +77,8 @@ class RacingConfig(AlgorithmConfig):
 
     def fragment_bytes(self, space: Space) -> int:
         """Return the size of what a runner sends at a time, in envs with this observation space."""
-        return int(self.options.rollout_steps * self.num_envs_per_env_runner * observation_bytes(space))
+        num_slots = (self.options.rollout_steps + 1) * self.num_envs_per_env_runner
+        return num_slots * observation_bytes(space)
 
     def replay_bytes(self, space: Space) -> int:
         """Return the size of the replay on disk; most algorithms have none."""

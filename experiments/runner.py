@@ -23,7 +23,7 @@ from experiments.logs import log_to
 from experiments.spaces import module_space
 
 if TYPE_CHECKING:
-    from experiments.call_profile import CallProfile, ProcessProfile
+    from experiments.profiling.calls import CallProfile, ProcessProfile
 
 MODULE_STATE = "rl_module"
 
@@ -187,7 +187,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
 
     def start_profile(self) -> None:
         """Begin to profile this process."""
-        from experiments.call_profile import CallProfile  # pyinstrument: only where it is asked for
+        from experiments.profiling.calls import CallProfile  # pyinstrument: only where it is asked for
 
         self._profile = CallProfile(f"runner_{self.worker_index}")
         self._profile.start()

@@ -17,7 +17,7 @@ from experiments.augmentation import random_shift
 from experiments.config import ActorCriticOptions, RacingConfig
 from experiments.plan import Plan
 from experiments.racing_algorithm import RacingAlgorithm
-from experiments.replay import ReplayRing, ring_slack
+from experiments.replay.ring import ReplayRing, ring_slack
 from experiments.sac_learner import SACLearner
 from models.sac_module import SACModule
 

@@ -24,7 +24,7 @@ from experiments.racing_algorithm import RacingAlgorithm
 from experiments.runs import write_config
 
 if TYPE_CHECKING:
-    from experiments.profiling import TrainingProfile
+    from experiments.profiling.training import TrainingProfile
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Trial(ray.tune.Trainable):
     def _start_profile(self) -> "TrainingProfile | None":
         if not self._config.get("profile", False):  # runs from before there was this key are resumed without it
             return None
-        from experiments.profiling import TrainingProfile  # pyinstrument: only where it is asked for
+        from experiments.profiling.training import TrainingProfile  # pyinstrument: only where it is asked for
 
         return TrainingProfile(self._folder / folders.PROFILE, self.algorithm)
 

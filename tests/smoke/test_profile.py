@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 
-from experiments import metrics, profiling, trial
-from experiments.profiling import TrainingProfile
+from experiments import metrics, trial
+from experiments.profiling import training
+from experiments.profiling.training import TrainingProfile
 
 
 def train_period(profile, algorithm, is_last=False):
@@ -74,7 +75,7 @@ def test_a_trial_that_is_told_to_writes_a_profile_when_it_stops(
     ray_session, compose, tiny, tmp_path, monkeypatch, request
 ):
     monkeypatch.setattr(trial, "_REPORT_EVERY_S", 0.1)
-    monkeypatch.setattr(profiling, "TrainingProfile", partial(TrainingProfile, split_s=0.0))
+    monkeypatch.setattr(training, "TrainingProfile", partial(TrainingProfile, split_s=0.0))
     monkeypatch.setattr(trial, "log_to", lambda path: None)  # this process is not the trial's own
     config = compose(*tiny["sac"], "profile=true", "stop.wall_s=null") | {"plan": asdict(ray_session)}
     one = trial.Trial({**config, "run_folder": str(tmp_path), "started_at": time.time()})

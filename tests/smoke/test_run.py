@@ -172,7 +172,7 @@ def test_other_signals_and_moments_exit_130_as_well(command, words, tmp_path):
 @pytest.mark.parametrize("moment", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 def test_killed_it_goes_on_exactly_from_its_newest_checkpoint(command, words, tmp_path, compose, build, tiny, moment):
     """The resumed command equals, bit for bit, the same checkpoint restored and trained by hand."""
-    run = command(*words, "stop.frames=10000000", "ray.learner_threads=1")
+    run = command(*words, "stop.frames=10000000", "ray.learner_threads=1", "ray.precision=float32")
     wait_for_checkpoints(tmp_path / "outputs", 2)
     time.sleep(random.Random(moment).uniform(0.0, 2.0))  # the moment is the point of the test, not a wait
     run.kill()

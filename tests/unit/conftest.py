@@ -55,7 +55,9 @@ def observation():
 def build_module(single_space, action_space, tiny_encoder):
     """Return a function from an RLModule's class to one with tiny networks, over unstacked frames."""
 
-    def build(module_class, *, shared_encoder=True, inference_only=False, head="SquashedGaussianHead"):
+    def build(
+        module_class, *, shared_encoder=True, inference_only=False, head="SquashedGaussianHead", precision="float32"
+    ):
         return module_class(
             observation_space=single_space,
             action_space=action_space,
@@ -64,7 +66,7 @@ def build_module(single_space, action_space, tiny_encoder):
                 "encoder": tiny_encoder,
                 "head": {"_target_": f"models.heads.{head}", "hidden": [8]},
                 "critic_hidden": [8],
-                "precision": "float32",
+                "precision": precision,
                 "shared_encoder": shared_encoder,
                 "initial_alpha": 0.1,
             },

@@ -165,3 +165,13 @@ def test_a_shift_is_one_crop_of_the_stack_with_its_border_repeated(channels):
         assert len(matches) == 1  # the same for all frames of the stack
         seen.add(matches[0])
     assert len(seen) == 25  # every shift occurs, each stack its own
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (3, 11)])
+def test_shifts_of_colour_images_are_crops_of_numpys_padding(shape):
+    images = np.random.default_rng(3).integers(0, 256, (20, 2, *shape, 3), np.uint8)
+    shifted = random_shift(images, 2, np.random.default_rng(4))
+    padded = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    height, width = shape
+    for row, (down, right) in enumerate(np.random.default_rng(4).integers(0, 5, (20, 2))):
+        np.testing.assert_array_equal(shifted[row], padded[row, :, down : down + height, right : right + width])

@@ -67,8 +67,11 @@ def test_images_are_scaled_to_one(encoder, observation):
     nn.init.normal_(encoder.convolutions[0].bias)  # with none, the LayerNorm would hide another scale
     scaled = observation["image"].permute(0, 3, 1, 2).double() / 255
     with torch.no_grad():
-        by_hand = encoder.double().image_latent(encoder.convolutions(scaled))
-    torch.testing.assert_close(encoder.float()(observation)[:, :8].double(), by_hand, rtol=1e-4, atol=1e-5)
+        layer, (linear, normalise, squash) = encoder.convolutions[0], encoder.image_latent
+        seen = nn.functional.conv2d(scaled, layer.weight.double(), layer.bias.double(), layer.stride).relu().flatten(1)
+        latent = nn.functional.linear(seen, linear.weight.double(), linear.bias.double())
+        by_hand = squash(nn.functional.layer_norm(latent, latent.shape[1:], eps=normalise.eps))
+    torch.testing.assert_close(encoder(observation)[:, :8].double(), by_hand, rtol=1e-4, atol=1e-5)
 
 
 def test_an_image_of_the_smallest_size_fits_and_a_smaller_one_is_refused():

@@ -16,7 +16,9 @@ def ppo(build_module, bare_learner):
         net = build_module(PPOModule, head="BetaHead")
         numbers = {"clip": 0.2, "value_coeff": 0.5, "entropy_coeff": 0.0, "gamma": 0.9, "gae_lambda": 0.95}
         steps = {"epochs": 1, "minibatch_size": 1000}
-        return bare_learner(PPOLearner, net, torch.optim.Adam(net.parameters(), lr=1e-2), **numbers | steps | options)
+        return bare_learner(
+            PPOLearner, net, torch.optim.Adam(net.parameters(), lr=1e-2, fused=True), **numbers | steps | options
+        )
 
     return make
 

@@ -19,7 +19,7 @@ from scipy import stats
 
 from envs.errors import ConfigError
 from experiments.fragment import Fragment
-from experiments.replay import ReplayRing
+from experiments.replay.ring import ReplayRing
 from experiments.sac import SAC
 
 
@@ -345,6 +345,7 @@ def test_sac_hands_errors_back_after_every_update(tmp_path: Path, exponent: floa
         _updates_due=2.0,
         updates=0,
         set_lr=lambda: None,
+        learner=SimpleNamespace(check_gradients=lambda: None),
         count_seconds=lambda *_: None,
     )
     SAC._learn(sac)  # type: ignore[arg-type]

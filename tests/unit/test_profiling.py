@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from experiments import metrics
-from experiments.call_profile import CallProfile, HotFunction, ProcessProfile
-from experiments.operator_profile import OperatorProfile
-from experiments.profile_text import describe_functions, describe_operators, describe_split
+from experiments.profiling.calls import CallProfile, HotFunction, ProcessProfile
+from experiments.profiling.operators import OperatorProfile
+from experiments.profiling.text import describe_functions, describe_operators, describe_split
 
 
 def burn(number):

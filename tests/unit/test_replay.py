@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from envs.errors import ConfigError
-from experiments import ring_files
 from experiments.fragment import Fragment
-from experiments.replay import ReplayRing
+from experiments.replay import files as ring_files
+from experiments.replay.ring import ReplayRing
 
 GAMMA = 0.9
 IMAGE = (2, 2, 1)  # four bytes: room for the number of an observation

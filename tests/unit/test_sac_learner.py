@@ -23,7 +23,7 @@ def sac(build_module, bare_learner):
         trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
         rates = {"target_rate": target_rate, "average_rate": average_rate}
         options = rates | {"target_entropy_per_action": target_entropy}
-        return bare_learner(SACLearner, net, torch.optim.SGD(trained, lr=1e-2), **options)
+        return bare_learner(SACLearner, net, torch.optim.SGD(trained, lr=1e-2, fused=True), **options)
 
     return make
 
@@ -168,3 +168,22 @@ def test_sac_temperature_rises_below_the_target_entropy_and_falls_above(sac, bat
     step = 0.01 * (2 * target_entropy - losses["entropy"].item())
     assert step * direction > 0
     assert learner.net.log_alpha.item() - before == pytest.approx(step, rel=1e-4)
+
+
+def test_a_gradient_that_is_not_finite_moves_nothing_and_is_reported(sac, batch):
+    learner = sac()
+    trained = learner.optimizer.param_groups[0]["params"]
+    before = deepcopy(trained)
+    learner.learn(batch | {"rewards": np.full(BATCH, np.nan, np.float32)})
+    assert all(torch.equal(*pair) for pair in zip(before, trained, strict=True))
+    with pytest.raises(FloatingPointError, match=r"1 of the gradients up to update 1 were not finite"):
+        learner.check_gradients()
+
+
+def test_finite_gradients_move_everything_and_are_not_reported(sac, batch):
+    learner = sac()
+    trained = learner.optimizer.param_groups[0]["params"]
+    before = deepcopy(trained)
+    learner.learn(batch)
+    learner.check_gradients()
+    assert not any(torch.equal(*pair) for pair in zip(before, trained, strict=True))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.fragment import Fragment
-from experiments.replay import ReplayRing
+from experiments.replay.ring import ReplayRing
 
 IMAGE = (2, 2, 1)  # four bytes: room for the number of an observation
 NOBODYS = 4_000_000_000  # frames before an episode's first: nobody may read them

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.sum_tree import SumTree
+from experiments.replay.sum_tree import SumTree
 
 
 def make_tree(numbers: list[float]) -> SumTree:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 
 from envs.errors import ConfigError
-from experiments.ring_streams import VALID, Indices, RingStreams, list_slots
-from experiments.sum_tree import SumTree
+from experiments.replay.streams import VALID, Indices, RingStreams, list_slots
+from experiments.replay.sum_tree import SumTree
 
 _LEAST = 1e-6  # added to every |error|, so that nothing is never drawn again; as in OpenAI's baselines
 _FIRST_LARGEST = 1.0  # priority of a new slot while nothing has been learnt from; as in OpenAI's baselines

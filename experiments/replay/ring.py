@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from envs.errors import ConfigError
 from experiments.fragment import Fragment
-from experiments.priorities import Priorities
-from experiments.ring_files import num_streams_at_creation
-from experiments.ring_sizes import check_sizes
-from experiments.ring_streams import Indices, RingStreams
-from experiments.sequences import Sequences
-from experiments.transitions import Transitions
-from experiments.uniform_draws import UniformDraws
+from experiments.replay.files import num_streams_at_creation
+from experiments.replay.priorities import Priorities
+from experiments.replay.sequences import Sequences
+from experiments.replay.sizes import check_sizes
+from experiments.replay.streams import Indices, RingStreams
+from experiments.replay.transitions import Transitions
+from experiments.replay.uniform_draws import UniformDraws
 
 MAX_DRAWS = 8  # rounds of rejection before the sampleable slots are listed; one is the rule
 MIN_SLACK = 1024

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from experiments.ring_streams import TERMINATED, TRUNCATED, VALID, Indices, RingStreams, list_slots
+from experiments.replay.streams import TERMINATED, TRUNCATED, VALID, Indices, RingStreams, list_slots
 
 
 class Transitions:

@@ -19,7 +19,7 @@ _INTERVAL_S = 0.004
 _HOW_TO_READ = "flame graph, calls merged by stack, widest first; the wheel zooms"
 _BUILT_IN, _THREAD = "<built-in>", "<thread>"  # pyinstrument's files of what is not written in Python, and of roots
 # Longest first: a package may lie in an environment in the project's folder.
-_FOLDERS = {*map(sysconfig.get_path, ("purelib", "platlib", "stdlib")), str(Path(__file__).parent.parent)}
+_FOLDERS = {*map(sysconfig.get_path, ("purelib", "platlib", "stdlib")), str(Path(__file__).parents[2])}
 _ROOTS = sorted((folder + os.sep for folder in _FOLDERS), key=len, reverse=True)
 # The page remembers which view was chosen last, and shows the table at first: here the flame graph comes first.
 _OPEN_ON_GRAPH = """<script>

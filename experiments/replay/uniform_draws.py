@@ -1,8 +1,8 @@
-"""Uniform draws from the replay ring's streams; `experiments.priorities` is the other way to draw."""
+"""Uniform draws from the replay ring's streams; `experiments.replay.priorities` is the other way to draw."""
 
 import numpy as np
 
-from experiments.ring_streams import Indices, RingStreams
+from experiments.replay.streams import Indices, RingStreams
 
 
 class UniformDraws:

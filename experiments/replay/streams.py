@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from envs.errors import ConfigError
 from experiments.fragment import Fragment
-from experiments.fragment_check import check_fragment
-from experiments.ring_files import RingFiles
-from experiments.ring_history import RingHistory, padded
+from experiments.replay.files import RingFiles
+from experiments.replay.fragment_check import check_fragment
+from experiments.replay.history import RingHistory, padded
 
 _log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """A profile in words: the split of a run's time, and tables of what is hottest."""
 
 from experiments import metrics
-from experiments.call_profile import ProcessProfile
-from experiments.operator_profile import HotOperator
+from experiments.profiling.calls import ProcessProfile
+from experiments.profiling.operators import HotOperator
 
 # The timers that a split is made of, with the word for each and what it means.
 MEANING = {

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.ring_streams import SETS_IN, TERMINATED, VALID, Indices, RingStreams
-from experiments.uniform_draws import draw_slots
+from experiments.replay.streams import SETS_IN, TERMINATED, VALID, Indices, RingStreams
+from experiments.replay.uniform_draws import draw_slots
 
 
 class Sequences:

@@ -8,9 +8,9 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from experiments.call_profile import CallProfile
-from experiments.operator_profile import OperatorProfile
-from experiments.profile_text import MEANING, describe_burden, describe_functions, describe_operators, describe_split
+from experiments.profiling.calls import CallProfile
+from experiments.profiling.operators import OperatorProfile
+from experiments.profiling.text import MEANING, describe_burden, describe_functions, describe_operators, describe_split
 from experiments.racing_algorithm import RacingAlgorithm
 
 logger = logging.getLogger(__name__)
