@@ -9,17 +9,20 @@ COUNT_FAULTS = """
 import resource, torch
 from experiments.allocation import keep_memory
 
-def faults_of_an_allocation():
-    torch.ones(2**20)  # 4 MiB: 1,024 pages
+def activations():
+    return [torch.ones(2**21) for _ in range(4)]  # 8 MiB each
+
+def faults():
+    activations()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(50):
-        torch.ones(2**20)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 50
+    for _ in range(20):
+        activations()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 20
 
 torch.set_num_threads(1)
-before = faults_of_an_allocation()
+before = faults()
 keep_memory()
-print(before, faults_of_an_allocation())
+print(before, faults())
 """
 
 
@@ -27,9 +30,9 @@ print(before, faults_of_an_allocation())
 def test_what_was_freed_is_allocated_again_without_page_faults(root):
     done = subprocess.run([sys.executable, "-c", COUNT_FAULTS], cwd=root, capture_output=True, text=True, check=True)
     before, after = map(float, done.stdout.split())
-    if before < 1000:
-        pytest.skip("this system's allocator, or its huge pages, do not fault by the page")
-    assert after < 10
+    if before < 500:
+        pytest.skip("this system's allocator, or its huge pages, hardly fault")
+    assert after < before / 10
 
 
 def test_fresh_memory_is_not_filled_where_algorithms_are_deterministic(root):
