@@ -6,6 +6,7 @@ process the slope of a line through what came after `--settled` seconds. Linux o
 """
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import time
@@ -60,8 +61,9 @@ def watch(words: list[str], every_s: float) -> dict[str, list[Sample]]:
         try:
             run.wait(every_s)
         except subprocess.TimeoutExpired:
-            for kind, sample in look(psutil.Process(run.pid), time.monotonic() - began).items():
-                seen.setdefault(kind, []).append(sample)
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended just now
+                for kind, sample in look(psutil.Process(run.pid), time.monotonic() - began).items():
+                    seen.setdefault(kind, []).append(sample)
         else:
             return seen
 
@@ -85,6 +87,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=12, help="of the table")
     options = parser.parse_args()
     seen = watch(options.words, options.every)
+    if "trial" not in seen:
+        parser.error(f"the run ended before it trained for {options.every:.0f} s")
     kinds = sorted(seen, key=lambda kind: -seen[kind][-1].private)
     trial = seen["trial"]
     rows = []

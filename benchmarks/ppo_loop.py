@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import multiprocessing, nn
 
+from benchmarks.ours import plan_of
 from benchmarks.setting import run_config
 from envs.contract import unsquash
 from envs.factory import make_vector_env
 from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
 from experiments.allocation import keep_memory
-from experiments.plan import Plan, make_plan
+from experiments.plan import Plan
 from experiments.spaces import module_space
 from models.actor import Actor
 from models.heads import ValueHead
@@ -258,7 +259,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
     config = run_config("env=carracing", "model=cnn", "algo=ppo")
-    plan = make_plan(config["ray"], overlaps_sampling=False)
+    plan = plan_of(config)
     with started_loop(config, plan) as loop:
         loop.iterate()
         loop.sample_s = loop.learn_s = 0.0

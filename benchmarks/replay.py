@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.setting import is_installed
+from benchmarks.setting import is_installed, spread, table
 from experiments.fragment import Fragment
 from experiments.replay.ring import ReplayRing
 
@@ -208,12 +208,16 @@ def main() -> None:
         began = time.perf_counter()
         replay.state()
         state_s = time.perf_counter() - began
-        print("| replay | batch | ms a batch (median) | lowest … highest | it / the ring |")
-        print("|---|---|---|---|---|")
-        for (name, size), values in times.items():
-            middle = statistics.median(values)
-            ours = statistics.median(times[RING, size])
-            print(f"| {name} | {size} | {middle:.2f} | {min(values):.2f} … {max(values):.2f} | {middle / ours:.1f} |")
+        rows = [
+            [
+                name,
+                str(size),
+                spread(values, 2),
+                f"{statistics.median(values) / statistics.median(times[RING, size]):.1f}",
+            ]
+            for (name, size), values in times.items()
+        ]
+        print(table(["replay", "batch", "ms a batch (median)", "lowest … highest", "it / the ring"], rows))
         print(f"\n{'; '.join(held)}")
         print(f"flushing and indexing the ring: {state_s:.2f} s")
         if options.index:

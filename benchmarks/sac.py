@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.ours import our_side, plan_of, started_algorithm
 from benchmarks.setting import run_config
 from benchmarks.sides import DUMMY, OURS, PROCESSES, Side, Window, comparison, measure_in_rounds, sb3_sides
+from experiments.plan import PRECISIONS
 
 SETTLING = 256  # decisions after the random start, before the window opens
 
@@ -28,6 +29,7 @@ def sac_config(options: argparse.Namespace) -> dict[str, Any]:
         f"algo.training.start_after_decisions={options.start}",
         f"algo.training.n_step={options.n_step}",
         f"ray.envs_per_runner={options.envs}",
+        f"ray.precision={options.precision or 'null'}",
     )
 
 
@@ -91,7 +93,8 @@ def main() -> None:
     parser.add_argument("--envs", type=int, default=8, help="of a runner of ours; the peer has as many as all runners")
     parser.add_argument("--start", type=int, default=2000, help="decisions at random before the first update")
     parser.add_argument("--n-step", type=int, default=3)
-    parser.add_argument("--vectors", nargs="+", choices=(DUMMY, PROCESSES), default=(DUMMY, PROCESSES))
+    parser.add_argument("--precision", choices=PRECISIONS, help="of ours; default: as a run here")
+    parser.add_argument("--vectors", nargs="*", choices=(DUMMY, PROCESSES), default=(DUMMY, PROCESSES))
     parser.add_argument("--threads", nargs="+", type=int, default=(1, 2), help="of stable-baselines3")
     parser.add_argument("--side", choices=(OURS, DUMMY, PROCESSES), help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -2,10 +2,10 @@
 
 The same random batches for all: 4 stacked 64x64 grey frames, next ones, 2 actions; wall-clock, the same threads,
 interleaved rounds. Ours is the learner that `python run.py env=carracing algo=sac model=cnn` trains with, its averaged
-actor included. stable-baselines3 has the same encoder (shared by actor and critics) and heads; its update draws its
-batch from its replay buffer, and what that costs is measured too. RLlib has the network that its `SACConfig` builds
-for these images, in float32, because on uint8 it raises: it takes seconds, so it makes one update in each of a few
-rounds. Peers that are not installed are left out (`pip install -e .[bench]`).
+actor included, in both precisions. stable-baselines3 has the same encoder (shared by actor and critics) and heads, in
+float32; its update draws its batch from its replay buffer, and what that costs is measured too. RLlib has the network
+that its `SACConfig` builds for these images, in float32, because on uint8 it raises: it takes half a second, so it
+makes one update in each of a few rounds. Peers that are not installed are left out (`pip install -e .[bench]`).
 """
 
 import argparse
@@ -25,9 +25,10 @@ from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from tqdm import tqdm
 
+from benchmarks.ours import plan_of
 from benchmarks.setting import is_installed, run_config, spread, table
 from experiments.algorithm import build_config
-from experiments.plan import available_cores, make_plan
+from experiments.plan import PRECISIONS, available_cores
 from experiments.sac_learner import SACLearner
 from experiments.spaces import module_space
 
@@ -36,7 +37,8 @@ BATCHES = (128, 256)
 NUM_BATCHES = 4  # different ones, in turns: one alone would lie in the caches
 SB3_TRANSITIONS = 4000  # in its buffer: 130 MB
 LEAST_PARAMETERS = 300_000  # of the encoder: smaller networks are no measure of this
-OURS, RLLIB, SB3, SB3_SAMPLING = "ours", "RLlib's default", "stable-baselines3", "stable-baselines3, sampling alone"
+OURS = {precision: f"ours, {precision}" for precision in PRECISIONS}
+RLLIB, SB3, SB3_SAMPLING = "RLlib's default", "stable-baselines3", "stable-baselines3, sampling alone"
 
 SINGLE_SPACE = gym.spaces.Box(0, 255, (SIZE, SIZE, 1), np.uint8)
 ACTION_SPACE = gym.spaces.Box(-1.0, 1.0, (NUM_ACTIONS,), np.float32)
@@ -65,7 +67,7 @@ def random_batches(size: int) -> list[dict[str, Any]]:
 
 def our_learner(config: dict[str, Any]) -> SACLearner:
     """Return the learner of a run with this config, in this process."""
-    rllib = build_config(config, make_plan(config["ray"], overlaps_sampling=True))
+    rllib = build_config(config, plan_of(config))
     learner = rllib.build_learner(spaces={DEFAULT_MODULE_ID: (module_space(SINGLE_SPACE, STACK), ACTION_SPACE)})
     learner.build()
     assert isinstance(learner, SACLearner)
@@ -182,13 +184,13 @@ def measure(sides: dict[tuple[str, int], Update], options: argparse.Namespace) -
     return times
 
 
-def results(times: dict[tuple[str, int], list[float]]) -> str:
-    """Return a Markdown table; the ratio is that of the medians."""
+def results(times: dict[tuple[str, int], list[float]], precision: str) -> str:
+    """Return a Markdown table; the ratio, of medians, is to ours in this precision."""
     rows = []
     for (name, size), values in times.items():
-        ratio = statistics.median(values) / statistics.median(times[OURS, size])
+        ratio = statistics.median(values) / statistics.median(times[OURS[precision], size])
         rows.append([name, str(size), spread(values, 1), f"{ratio:.2f}"])
-    return table(["update", "batch", "ms (median)", "lowest … highest", "times ours"], rows)
+    return table(["update", "batch", "ms (median)", "lowest … highest", "it / ours as a run here computes"], rows)
 
 
 def main() -> None:
@@ -200,9 +202,10 @@ def main() -> None:
     parser.add_argument("--rllib-updates", type=int, default=3, help="in all; 0 leaves RLlib out")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    config = run_config("env=carracing", "model=cnn", "algo=sac")
-    learner = our_learner(config)
-    parameters = sum(parameter.numel() for parameter in learner.net.critic_encoder.parameters())
+    words = ("env=carracing", "model=cnn", "algo=sac")
+    config = run_config(*words)
+    learners = {precision: our_learner(run_config(*words, f"ray.precision={precision}")) for precision in PRECISIONS}
+    parameters = sum(parameter.numel() for parameter in learners["float32"].net.critic_encoder.parameters())
     if parameters < LEAST_PARAMETERS:
         parser.error(
             f"conf/model/cnn.yaml makes an encoder of {parameters:,} parameters, expected {LEAST_PARAMETERS:,}."
@@ -210,12 +213,12 @@ def main() -> None:
     has_sb3 = is_installed("stable_baselines3")
     sides: dict[tuple[str, int], Update] = {}
     for size in BATCHES:
-        sides[OURS, size] = our_update(learner, size)
+        sides |= {(OURS[precision], size): our_update(learner, size) for precision, learner in learners.items()}
         if has_sb3:
             sides |= {(name, size): update for name, update in sb3_updates(config, size).items()}
         if options.rllib_updates:
             sides[RLLIB, size] = rllib_update(size)
-    print(results(measure(sides, options)))
+    print(results(measure(sides, options), plan_of(config).precision))
     print(f"\n{parameters:,} parameters in the encoder; threads: {options.threads}")
 
 

@@ -34,7 +34,8 @@ def _shift(
     pixels, into = images.reshape(-1), shifted.reshape(-1)
     for b in range(size):
         down, right = shifts[b, 0], shifts[b, 1] * channels
-        first, end = max(0, -right), min(width, width - right)  # between them lies what does not repeat the border
+        first = min(width, max(0, -right))  # from here …
+        end = max(first, min(width, width - right))  # … to here, nothing repeats the border
         for f in range(depth):
             for y in range(height):
                 source = ((b * depth + f) * height + min(max(y + down, 0), height - 1)) * width

@@ -36,10 +36,11 @@ def check_run(config: dict[str, Any]) -> Plan:
     check_enough_seeds(training, plan.num_env_runners * plan.envs_per_runner)
     _try_tracking(config["tracking"])
     spaces = _try_env(config["env"])
-    _try_module(config, rllib, spaces)
+    weight_bytes = _try_module(config, rllib, spaces)
     return with_memory(
         plan,
         fragment_bytes=rllib.fragment_bytes(spaces[0]),
+        weight_bytes=weight_bytes,
         replay_bytes=rllib.replay_bytes(spaces[0]),
     )
 
@@ -121,8 +122,8 @@ def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:
     return env.observation_space, actions
 
 
-def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any]) -> None:
-    """Build the networks without memory for their weights: sizes that do not fit show here."""
+def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any]) -> int:
+    """Build the networks without memory for their weights: sizes that do not fit show here; return their bytes."""
     import torch
     from ray.rllib.core import DEFAULT_MODULE_ID
 
@@ -131,7 +132,8 @@ def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any]) -> 
     stacked = module_space(spaces[0], frame_stack(config["env"]))
     try:
         with torch.device("meta"):
-            rllib.get_rl_module_spec(spaces={DEFAULT_MODULE_ID: (stacked, spaces[1])}, inference_only=False).build()
+            spec = rllib.get_rl_module_spec(spaces={DEFAULT_MODULE_ID: (stacked, spaces[1])}, inference_only=False)
+            return sum(parameter.nbytes for parameter in spec.build().parameters())
     except ValueError as error:
         choices = config["choices"]
         raise ConfigError(

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import sys
 from unittest import mock
 
 from envs.app import ROOT
@@ -13,8 +14,13 @@ def thread_environment(plan: Plan) -> dict[str, str]:
     """Return what must stand in the environment before the learner's process imports torch.
 
     Threads that wait for each other stay awake for some turns of a loop: to be woken costs more than a gap within an
-    update. But whoever is awake keeps the core from a runner that shares it.
+    update. But whoever is awake keeps the core from a runner that shares it. Only GNU's OpenMP, which torch brings on
+    Linux, can be told how long; elsewhere they sleep. Who has set a policy keeps it.
     """
+    if not sys.platform.startswith("linux"):
+        return {"OMP_WAIT_POLICY": "PASSIVE"}
+    if "OMP_WAIT_POLICY" in os.environ:
+        return {}
     return {"GOMP_SPINCOUNT": "20000" if plan.has_own_cores else "2000"}
 
 

@@ -13,8 +13,9 @@ PRECISIONS = ("float32", "bfloat16")
 _MOST_RUNNERS_IN_TURNS = 8
 _MOST_RUNNERS_AT_ONCE = 4
 _MOST_LEARNER_THREADS = 16  # a minibatch of some hundred images has not more to share out
-# Ray's shared memory holds what is in flight: fragments of this exchange and the last, and the weights.
+# Ray's shared memory holds what is in flight: fragments of this exchange and the last, weights of as many.
 _FRAGMENTS_IN_FLIGHT = 3
+_WEIGHTS_IN_FLIGHT = 4
 _LEAST_OBJECT_STORE = 256 * 2**20  # bytes
 
 
@@ -31,7 +32,7 @@ class Plan:
         has_own_cores: Whether no runner needs the cores of these threads while they learn.
         process_cpus: What Ray books for the trial's main process and for each runner. Less than one each where they
             are more than the cores: Ray would wait for ever otherwise.
-        precision: What encoders compute in, `float32` or `bfloat16` (see `models.encoder.Encoder`).
+        precision: What encoders compute in where they see images, `float32` or `bfloat16` (`models.encoder.Encoder`).
         object_store_bytes: Shared memory for what travels between processes.
         replay_bytes: Disk, and page cache while it fits, of the replay.
     """
@@ -43,7 +44,7 @@ class Plan:
     learner_threads: int
     has_own_cores: bool
     process_cpus: float
-    precision: str = "float32"
+    precision: str
     object_store_bytes: int = _LEAST_OBJECT_STORE
     replay_bytes: int = 0
 
@@ -97,7 +98,7 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
         learner_threads=threads,
         has_own_cores=threads + (runners if overlaps_sampling else 0) <= num_cpus,
         process_cpus=min(1.0, num_cpus / (runners + 1)),
-        precision=_precision(settings["precision"], bool(settings["num_gpus"])),
+        precision=_precision(settings["precision"], on_gpu=bool(settings["num_gpus"])),
     )
 
 
@@ -133,34 +134,39 @@ def _check_gpus(num_gpus: float) -> None:
 
 def _precision(asked: str | None, on_gpu: bool) -> str:
     if asked is None:
-        return "bfloat16" if _multiplies_bfloat16(on_gpu) else "float32"
+        return fast_precision(on_gpu)
     if asked not in PRECISIONS:
         raise ConfigError(f"ray.precision={asked}: expected {' or '.join(PRECISIONS)}, or null: what is fast here.")
     return asked
 
 
-def _multiplies_bfloat16(on_gpu: bool) -> bool:
-    """Return whether the hardware has instructions for products of bfloat16; without them they are slower."""
+def fast_precision(on_gpu: bool) -> str:
+    """Return bfloat16 where the hardware has instructions for its products; without them they are slower.
+
+    Runners compute on the CPU wherever the learner is, so that the CPU must have them as well as the GPU.
+    """
     import torch
 
-    if on_gpu:
-        return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    has_cpu = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    has_gpu = not on_gpu or torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if has_cpu and has_gpu else "float32"
 
 
-def with_memory(plan: Plan, *, fragment_bytes: int, replay_bytes: int) -> Plan:
+def with_memory(plan: Plan, *, fragment_bytes: int, weight_bytes: int, replay_bytes: int) -> Plan:
     """Return the plan with what memory it takes.
 
     Args:
         plan: Processes and threads.
         fragment_bytes: What one runner sends at a time.
+        weight_bytes: What the learner sends at a time.
         replay_bytes: Files of the replay.
 
     Raises:
         ConfigError: What travels between the processes does not fit into memory.
     """
-    needed = max(_LEAST_OBJECT_STORE, _FRAGMENTS_IN_FLIGHT * plan.num_env_runners * fragment_bytes)
+    in_flight = _FRAGMENTS_IN_FLIGHT * plan.num_env_runners * fragment_bytes + _WEIGHTS_IN_FLIGHT * weight_bytes
+    needed = max(_LEAST_OBJECT_STORE, in_flight)
     available = psutil.virtual_memory().available
     if needed > available:
         raise ConfigError(

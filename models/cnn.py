@@ -81,8 +81,10 @@ class CNNEncoder(Encoder):
 
     def forward(self, observation: Observation) -> torch.Tensor:
         """Return features `(B, feature_dim)`, the image's first."""
-        image = floats(observation[self._image_name]).permute(0, 3, 1, 2)
-        features = self.image_latent(self.convolutions(image.contiguous(memory_format=torch.channels_last)))
+        pixels = observation[self._image_name]
+        with self.in_precision(pixels.device):
+            image = floats(pixels).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+            features = self.image_latent(self.convolutions(image))
         if not self._vector_names:
             return features
         vectors = torch.cat([observation[name] for name in self._vector_names], dim=-1)

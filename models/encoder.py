@@ -3,6 +3,7 @@
 import inspect
 import pkgutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import gymnasium as gym
@@ -19,23 +20,22 @@ class Encoder(nn.Module):
     A subclass takes `observation_space` (a dict space, images stacked) and its sizes as keyword-only arguments, sets
     `feature_dim` and implements `forward(observation) -> (B, feature_dim)`. Images come as `(B, H, W, C)` uint8,
     newest frame last among the channels; the encoder casts and scales them on its device. Vectors come as `(B, D)`
-    float32. Features leave in float32, whatever `precision` the products in between are computed in.
+    float32, and features leave in float32.
 
     Attributes:
         feature_dim: D.
-        precision: `torch.float32`, or `torch.bfloat16` for convolutions and matrix products in bfloat16 (weights,
-            their gradients and the optimiser stay in float32): twice as fast where the hardware knows it.
+        precision: What products over images are computed in, `torch.float32` or `torch.bfloat16`; a subclass that
+            sees images computes them inside `in_precision`. Weights, their gradients and the optimiser stay float32.
     """
 
     feature_dim: int
     precision: torch.dtype = torch.float32
 
-    def __call__(self, observation: Observation) -> torch.Tensor:
-        """Return features `(B, feature_dim)` float32."""
-        device = next(iter(observation.values())).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            features: torch.Tensor = super().__call__(observation)
-        return features.float()
+    def in_precision(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Return a context in which convolutions and matrix products on this device are computed in `precision`."""
+        if self.precision == torch.float32:
+            return nullcontext()
+        return torch.autocast(device.type, self.precision)
 
     def forward(self, observation: Observation) -> torch.Tensor:
         """Return features `(B, feature_dim)` of an image, a vector, or a dict of both."""

@@ -32,8 +32,7 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
     if "choices" not in saved:
         raise ConfigError(f"{folder} does not say which env, model and algo it chose; it was not started by run.py.")
     asked = to_plain(composed)
-    for section in CHANGEABLE:  # a run may be older than some of their keys
-        saved[section] = {**asked[section], **saved[section]}
+    saved["ray"].setdefault("precision", "float32")  # what runs had before there was the key
     refused = []
     for override in overrides:
         key, _, _ = override.lstrip("+~").partition("=")

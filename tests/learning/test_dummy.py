@@ -1,5 +1,7 @@
 """Each algorithm learns the dummy task from pixels and vector; chance does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from envs.factory import make_env
 from experiments.algorithm import build_config
 from experiments.cluster import start_ray
 from experiments.drive import drive
-from experiments.plan import Plan
+from experiments.plan import PRECISIONS, Plan, fast_precision
 from experiments.policy import DrivingPolicy, PolicyDescription
 
 BEST = 64.0  # one point a decision, 64 decisions
@@ -26,6 +28,7 @@ def plan():
         learner_threads=1,
         has_own_cores=False,
         process_cpus=0.5,
+        precision=fast_precision(on_gpu=False),
     )
     start_ray(plan)
     yield plan
@@ -33,6 +36,7 @@ def plan():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
     ("words", "decisions"),
     [
@@ -41,9 +45,9 @@ def plan():
         (("algo=sac", "algo.training.start_after_decisions=500"), 10_000),
     ],
 )
-def test_it_learns(plan, compose, tmp_path, words, decisions):
+def test_it_learns(plan, compose, tmp_path, words, decisions, precision):
     config = compose("env=dummy", "seed=1", *words)
-    rllib = build_config(config, plan)
+    rllib = build_config(config, replace(plan, precision=precision))
     algorithm = rllib.algo_class(rllib)
     algorithm.start_replay(tmp_path)
     try:

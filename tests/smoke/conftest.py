@@ -11,7 +11,7 @@ import pytest
 
 from experiments.algorithm import build_config
 from experiments.cluster import start_ray
-from experiments.plan import Plan
+from experiments.plan import Plan, fast_precision
 
 TINY = (
     "env=dummy",
@@ -59,6 +59,7 @@ def ray_session():
         learner_threads=1,
         has_own_cores=False,
         process_cpus=0.1,
+        precision=fast_precision(on_gpu=False),
     )
     folder = os.getcwd()
     start_ray(plan)

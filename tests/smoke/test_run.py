@@ -100,16 +100,21 @@ def test_a_run_from_start_to_prolongation(command, words, tmp_path):
     assert len(client.search_runs([experiment.experiment_id])) == 2  # the same runs went on
     assert client.get_run(child.info.run_id).data.metrics["train/frames"] == frames[-1]
 
-    falls_back_from_a_damaged_checkpoint(command, folder, tmp_path / "outputs")
 
-
-def falls_back_from_a_damaged_checkpoint(command, folder, outputs):
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_passed_over(command, words, tmp_path):
+    outputs, folder = tmp_path / "outputs", tmp_path / "outputs" / "latest"
+    run = command(*words, "stop.frames=10000000")
+    wait_for_checkpoints(outputs, 2)
+    run.interrupt()
+    assert run.finish(60) == 130, run.output
     whole, damaged = list_checkpoints((folder / "checkpoints").resolve())[-2:]
     (damaged / "policy.safetensors").write_bytes(b"half")
     refused = command("-m", "experiments.evaluate", f"paths.outputs={outputs}", "episodes=1")
     assert refused.finish() == 2
     assert f"{damaged.name} is damaged" in refused.output
-    resumed = command("run.py", "resume=latest", f"paths.outputs={outputs}", "stop.frames=2600")
+    frames = int(damaged.name.removeprefix("frames_")) + 400
+    resumed = command("run.py", "resume=latest", f"paths.outputs={outputs}", f"stop.frames={frames}")
     assert resumed.finish() == 0, resumed.output
     assert f"{damaged.name} is damaged" in resumed.output
     assert f"Going on from {whole}" in (folder / "run.log").read_text()
@@ -172,7 +177,7 @@ def test_other_signals_and_moments_exit_130_as_well(command, words, tmp_path):
 @pytest.mark.parametrize("moment", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 def test_killed_it_goes_on_exactly_from_its_newest_checkpoint(command, words, tmp_path, compose, build, tiny, moment):
     """The resumed command equals, bit for bit, the same checkpoint restored and trained by hand."""
-    run = command(*words, "stop.frames=10000000", "ray.learner_threads=1", "ray.precision=float32")
+    run = command(*words, "stop.frames=10000000", "ray.learner_threads=1")
     wait_for_checkpoints(tmp_path / "outputs", 2)
     time.sleep(random.Random(moment).uniform(0.0, 2.0))  # the moment is the point of the test, not a wait
     run.kill()

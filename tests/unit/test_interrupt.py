@@ -109,6 +109,7 @@ def trained(tmp_path, compose):
         envs_per_runner=4,
         learner_threads=1,
         has_own_cores=False,
+        precision="float32",
         process_cpus=0.1,
     )
     return Sweep(config, plan, folder, started_at=0.0), folder

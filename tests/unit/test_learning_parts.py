@@ -167,7 +167,7 @@ def test_a_shift_is_one_crop_of_the_stack_with_its_border_repeated(channels):
     assert len(seen) == 25  # every shift occurs, each stack its own
 
 
-@pytest.mark.parametrize("shape", [(9, 4), (3, 11)])
+@pytest.mark.parametrize("shape", [(9, 4), (3, 11), (2, 1), (1, 2)])
 def test_shifts_of_colour_images_are_crops_of_numpys_padding(shape):
     images = np.random.default_rng(3).integers(0, 256, (20, 2, *shape, 3), np.uint8)
     shifted = random_shift(images, 2, np.random.default_rng(4))

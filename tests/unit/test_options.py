@@ -19,6 +19,7 @@ PLAN = Plan(
     envs_per_runner=5,
     learner_threads=1,
     has_own_cores=False,
+    precision="float32",
     process_cpus=0.8,
 )
 ALGORITHMS = pytest.mark.parametrize(

@@ -137,17 +137,18 @@ def test_the_processor_decides_on_the_precision_and_a_word_overrules_it(plan, mo
     assert on_it(precision="bfloat16") == "bfloat16"
 
 
-@pytest.mark.parametrize(("is_native", "precision"), [(True, "bfloat16"), (False, "float32")])
-def test_where_the_learner_is_on_a_gpu_that_decides(plan, monkeypatch, is_native, precision):
-    """An older GPU emulates bfloat16, slowly, and PyTorch counts that as supported unless told not to."""
-
-    def is_supported(including_emulation=True):
-        return including_emulation or is_native
-
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
-    assert plan(4, SAC, num_gpus=1).precision == precision
-    assert plan(4, SAC).precision == "float32"
+@pytest.mark.parametrize(
+    ("has_cpu", "has_gpu", "precision"),
+    [(True, True, "bfloat16"), (True, False, "float32"), (False, True, "float32")],
+)
+def test_with_a_gpu_both_must_multiply_bfloat16(monkeypatch, has_cpu, has_gpu, precision):
+    """Runners compute on the CPU. An older GPU emulates bfloat16, which PyTorch counts unless told not to."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_cpu})
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or has_gpu
+    )
+    assert planning.fast_precision(on_gpu=True) == precision
+    assert planning.fast_precision(on_gpu=False) == ("bfloat16" if has_cpu else "float32")
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")

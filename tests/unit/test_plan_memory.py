@@ -20,6 +20,7 @@ PLAN = Plan(
     envs_per_runner=8,
     learner_threads=3,
     has_own_cores=False,
+    precision="float32",
     process_cpus=1.0,
 )
 
@@ -43,10 +44,10 @@ def has_free(monkeypatch):
 )
 def test_memory_by_hand(has_free, fragment, store):
     has_free(600 * MIB)
-    found = with_memory(PLAN, fragment_bytes=fragment, replay_bytes=1_234_567_890)
+    found = with_memory(PLAN, fragment_bytes=fragment, weight_bytes=0, replay_bytes=1_234_567_890)
     assert (found.object_store_bytes, found.replay_bytes) == (store, 1_234_567_890)
     assert str(found) == f"{PLAN}, replay of 1.23 GB on disk"
-    assert str(with_memory(PLAN, fragment_bytes=fragment, replay_bytes=0)) == str(PLAN)
+    assert str(with_memory(PLAN, fragment_bytes=fragment, weight_bytes=0, replay_bytes=0)) == str(PLAN)
 
 
 def test_fragments_that_do_not_fit_into_memory_are_refused_in_words(has_free):
@@ -56,9 +57,18 @@ def test_fragments_that_do_not_fit_into_memory_are_refused_in_words(has_free):
         r"free\. Choose a smaller algo\.training\.rollout_steps, ray\.envs_per_runner or ray\.num_env_runners\."
     )
     with pytest.raises(ConfigError, match=words):
-        with_memory(PLAN, fragment_bytes=2_000_000_000, replay_bytes=0)
+        with_memory(PLAN, fragment_bytes=2_000_000_000, weight_bytes=0, replay_bytes=0)
     has_free(12_000_000_000)
-    assert with_memory(PLAN, fragment_bytes=2_000_000_000, replay_bytes=0).object_store_bytes == 12_000_000_000
+    assert (
+        with_memory(PLAN, fragment_bytes=2_000_000_000, weight_bytes=0, replay_bytes=0).object_store_bytes
+        == 12_000_000_000
+    )
+
+
+def test_weights_travel_through_the_same_memory(has_free):
+    has_free(10_000_000_000)
+    found = with_memory(PLAN, fragment_bytes=100_000_000, weight_bytes=200_000_000, replay_bytes=0)
+    assert found.object_store_bytes == 3 * 2 * 100_000_000 + 4 * 200_000_000
 
 
 SPACE = gym.spaces.Dict(

@@ -39,6 +39,15 @@ def test_pixels_are_cast_exactly_to_what_products_are_computed_in(precision):
     assert cast.tolist() == list(range(256))
 
 
+def test_vectors_are_not_rounded(single_space, tiny_encoder, observation):
+    torch.manual_seed(0)
+    exact: Encoder = build(tiny_encoder, Encoder, observation_space=single_space)
+    half = copy.deepcopy(exact)
+    half.precision = torch.bfloat16
+    seen = observation | {"vector": torch.full((5, 3), 217.3)}  # 217 in bfloat16
+    assert torch.equal(half(seen)[:, 8:], exact(seen)[:, 8:])  # behind the image's eight features
+
+
 def test_an_encoder_in_bfloat16_is_the_same_within_its_mantissa(single_space, tiny_encoder, observation):
     torch.manual_seed(0)
     exact: Encoder = build(tiny_encoder, Encoder, observation_space=single_space)

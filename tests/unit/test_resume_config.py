@@ -129,14 +129,13 @@ def test_outputs_that_were_moved_take_the_database_with_them(resume, tmp_path):
     assert config["tracking"]["uri"] == config["paths"]["mlflow_uri"] == f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def test_a_run_from_before_there_was_a_key_goes_on_with_its_default(resume, tmp_path):
+def test_a_run_from_before_there_were_precisions_goes_on_in_float32(resume, tmp_path):
     go_on = resume("env=dummy", "ray.learner_threads=1")
     run = tmp_path / "default" / "run"
     older = read_config(run)
     del older["ray"]["precision"]
     write_config(run, older)
     _, config = go_on()
-    assert config["ray"]["precision"] is None
-    assert config["ray"]["learner_threads"] == 1
-    _, config = go_on("ray.precision=float32")
     assert config["ray"]["precision"] == "float32"
+    _, config = go_on("ray.precision=bfloat16")
+    assert config["ray"]["precision"] == "bfloat16"
