@@ -1,6 +1,7 @@
 """The car of CarRacing: Gymnasium's dynamics with the same floats, in half the time."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import Box2D
@@ -9,8 +10,16 @@ from gymnasium.envs.box2d import car_dynamics
 from gymnasium.envs.box2d.car_dynamics import (
     ENGINE_POWER,
     FRICTION_LIMIT,
+    HULL_POLY1,
+    HULL_POLY2,
+    HULL_POLY3,
+    HULL_POLY4,
     SIZE,
+    WHEEL_COLOR,
     WHEEL_MOMENT_OF_INERTIA,
+    WHEEL_R,
+    WHEEL_W,
+    WHEELPOS,
 )
 
 _GRASS_LIMIT = FRICTION_LIMIT * 0.6
@@ -19,24 +28,67 @@ _BRAKE_FORCE = 15  # radians per second
 _AXIS = Box2D.b2Vec2(1, 0)
 
 
+def _polygon(corners: Sequence[tuple[float, float]]) -> Any:
+    return Box2D.b2PolygonShape(vertices=[(x * SIZE, y * SIZE) for x, y in corners])
+
+
+_HULL_SHAPES = [_polygon(corners) for corners in (HULL_POLY1, HULL_POLY2, HULL_POLY3, HULL_POLY4)]
+_WHEEL_SHAPE = _polygon([(-WHEEL_W, WHEEL_R), (WHEEL_W, WHEEL_R), (WHEEL_W, -WHEEL_R), (-WHEEL_W, -WHEEL_R)])
+_HULL = [Box2D.b2FixtureDef(shape=shape, density=1.0) for shape in _HULL_SHAPES]
+_WHEEL = Box2D.b2FixtureDef(shape=_WHEEL_SHAPE, density=0.1, categoryBits=0x0020, maskBits=0x001, restitution=0.0)
+
+
 class Car(car_dynamics.Car):
     """Four wheels on a hull; rear-wheel drive.
 
     Wheels carry `omega` (radians per second), `phase` (radians), `gas`, `brake`, `steer` and `tiles`, the indices of
     the road tiles they touch.
 
-    Source: gymnasium 1.2.2, envs/box2d/car_dynamics.py. `step` does the same double-precision operations in the same
-    order, with Python floats instead of NumPy scalars and half the calls into Box2D.
+    Source: gymnasium 1.2.2, envs/box2d/car_dynamics.py. The car is built as there, from fixtures that are defined once:
+    Box2D's bindings never free the shape of one that is not kept, 3 KB a car. `step` does the same double-precision
+    operations in the same order, with Python floats instead of NumPy scalars and half the calls into Box2D.
     """
 
     def __init__(self, world: Any, angle: float, x: float, y: float) -> None:
-        super().__init__(world, angle, x, y)
+        self.world = world
+        self.hull = world.CreateDynamicBody(position=(x, y), angle=angle, fixtures=_HULL)
+        self.hull.color = (0.8, 0.0, 0.0)
+        self.wheels = [self._wheel(angle, x, y, place) for place in WHEELPOS]
+        self.drawlist = [*self.wheels, self.hull]
+        self.particles = []
+        self.fuel_spent = 0.0
         parts = [fixture.shape.vertices for fixture in self.hull.fixtures]
         corners = np.zeros((len(parts), max(map(len, parts)), 2), np.float32)
         for row, part in zip(corners, parts, strict=True):
             row[: len(part)] = part
         #: `(4, 8, 2)` float32 corners of the hull's convex parts in its own frame, and how many of each count
         self.hull_outline = corners, np.array([len(part) for part in parts])
+
+    def _wheel(self, angle: float, x: float, y: float, place: tuple[float, float]) -> Any:
+        """Make a wheel at `place` on the hull, and join it to it."""
+        across, ahead = place[0] * SIZE, place[1] * SIZE
+        wheel = self.world.CreateDynamicBody(position=(x + across, y + ahead), angle=angle, fixtures=_WHEEL)
+        wheel.wheel_rad = WHEEL_R * SIZE
+        wheel.color = WHEEL_COLOR
+        wheel.gas = wheel.brake = wheel.steer = wheel.phase = wheel.omega = 0.0
+        wheel.skid_start = wheel.skid_particle = None
+        wheel.joint = self.world.CreateJoint(
+            Box2D.b2RevoluteJointDef(
+                bodyA=self.hull,
+                bodyB=wheel,
+                localAnchorA=(across, ahead),
+                localAnchorB=(0, 0),
+                enableMotor=True,
+                enableLimit=True,
+                maxMotorTorque=180 * 900 * SIZE * SIZE,
+                motorSpeed=0,
+                lowerAngle=-0.4,
+                upperAngle=0.4,
+            )
+        )
+        wheel.tiles = set()
+        wheel.userData = wheel
+        return wheel
 
     def control(self, steer: float, throttle: float, brake: float) -> None:
         """Set the pedals and the wheel's target, `steer` +1 to the right; the throttle rises by 0.1 a step at most."""

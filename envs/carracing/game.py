@@ -177,11 +177,15 @@ def _parties(contact: Any) -> tuple[int | None, Any]:
     return second.userData, first.body.userData
 
 
+# What Box2D's bindings never free, shapes in definitions and user data, is made once for all episodes.
+_TILE_SHAPE = Box2D.b2PolygonShape()
+_TILE = Box2D.b2FixtureDef(shape=_TILE_SHAPE, isSensor=True)
+_NUMBERS: dict[int, int] = {}
+
+
 def _lay_tiles(world: Any, track: Track) -> None:
     road = world.CreateStaticBody()
-    shape = Box2D.b2PolygonShape()
-    definition = Box2D.b2FixtureDef(shape=shape, isSensor=True)
     for index, corners in enumerate(track.tiles.tolist()):
-        shape.vertices = corners
-        definition.shape, definition.userData = shape, index
-        road.CreateFixture(definition)
+        _TILE_SHAPE.vertices = corners
+        _TILE.shape, _TILE.userData = _TILE_SHAPE, _NUMBERS.setdefault(index, index)
+        road.CreateFixture(_TILE)
