@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.ours import our_side, plan_of, started_algorithm
 from benchmarks.setting import run_config
-from benchmarks.sides import DUMMY, OURS, PROCESSES, Side, Window, comparison, measure_in_rounds, rate, sb3_sides
+from benchmarks.sides import DUMMY, OURS, PROCESSES, Side, Window, against, comparison, measure_in_rounds, sb3_sides
 from experiments.cluster import thread_environment
 from experiments.plan import PRECISIONS
 
@@ -97,7 +97,7 @@ def main() -> None:
     if options.side is None:
         windows = measure_in_rounds(sides(options), options.rounds)
         print(comparison("PPO", windows))
-        print(f"Ours makes {rate(windows[OURS]) / rate(windows[LOOP]):.2f} of the decisions of the hand-written loop.")
+        print(f"Ours makes {against(windows, LOOP)} of the decisions of the hand-written loop, round by round.")
     else:
         {OURS: measure_ours, LOOP: measure_loop}.get(options.side, measure_sb3)(options).print()
 

@@ -91,6 +91,13 @@ def rate(windows: Sequence[Window]) -> float:
     return statistics.median(window.decisions / window.seconds for window in windows)
 
 
+def against(windows: dict[str, list[Window]], name: str) -> str:
+    """Return the median, and the lowest … highest, of how fast ours is by a side of the same round."""
+    ours, theirs = ([w.decisions / w.seconds for w in windows[side]] for side in (OURS, name))
+    ratios = sorted(our / their for our, their in zip(ours, theirs, strict=True))
+    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} … {ratios[-1]:.2f})"
+
+
 def comparison(algorithm: str, windows: dict[str, list[Window]]) -> str:
     """Return a Markdown table of all sides, and how much faster ours is than stable-baselines3 at its best."""
     rows = [

@@ -36,6 +36,8 @@ class Fragment:
         age: `(T + 1, N)` int32, decisions since the first observation of the slot's episode.
         actions: `(T, N, A)` float32 in [-1, 1].
         log_probs: `(T, N)` float32, of the behaviour policy.
+        values: `(T + 1, N)` float32, what the behaviour policy's critic thought of each observation; None where the
+            learner does not ask.
         rewards: `(T, N)` float32.
         terminated, truncated: `(T, N)` bool.
         valid: `(T, N)` bool, False where the step only reset the env.
@@ -54,6 +56,7 @@ class Fragment:
     valid: npt.NDArray[np.bool_]
     frames: int
     outcomes: list[EpisodeOutcome] = field(default_factory=list)
+    values: npt.NDArray[np.float32] | None = None
 
     @property
     def decisions(self) -> int:

@@ -1,4 +1,4 @@
-"""PPO's update: values and advantages of the fragments, then epochs of clipped minibatch steps."""
+"""PPO's update: advantages of the fragments, then epochs of clipped minibatch steps."""
 
 from typing import Any
 
@@ -11,9 +11,6 @@ from experiments.frame_table import FrameTable
 from experiments.learner import RacingLearner
 from experiments.transfer import onto
 
-# Slots whose values are computed in one pass: bounds the memory of the activations.
-_VALUE_CHUNK = 1024
-
 
 class PPOLearner(RacingLearner):
     """Source: Schulman et al., "Proximal Policy Optimization Algorithms" (2017), equations 7 and 9."""
@@ -22,7 +19,7 @@ class PPOLearner(RacingLearner):
         """Learn from fragments and return the mean losses, and the number of `updates`."""
         options = self.config.options
         table = FrameTable(data, self._device)
-        slots, batch = self._batch(data, table)
+        slots, batch = self._batch(data)
         totals: dict[str, torch.Tensor] = {}
         num_steps = 0
         for _ in range(options.epochs):
@@ -34,31 +31,32 @@ class PPOLearner(RacingLearner):
         means = {name: float(total) / num_steps for name, total in totals.items()}
         return means | {"updates": num_steps, "explained_variance": _explained(batch)}
 
-    def _batch(self, fragments: list[Fragment], table: FrameTable) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def _batch(self, fragments: list[Fragment]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Return the slots to learn from, and what goes with each."""
         options = self.config.options
-        sizes = [fragment.age.size for fragment in fragments]
-        every_slot = torch.arange(sum(sizes), device=self._device)
-        with torch.no_grad():
-            values = torch.cat([self.net.values(table.read(c)) for c in every_slot.split(_VALUE_CHUNK)]).cpu().numpy()
         slots, columns, offset = [], [], 0
-        for fragment, size in zip(fragments, sizes, strict=True):
-            own = values[offset : offset + size].reshape(fragment.age.shape)
+        for fragment in fragments:
+            if fragment.values is None:
+                raise ValueError("PPO learns from fragments with values; this one was driven without a critic.")
             advantages = generalised_advantages(
-                fragment, own, gamma=options.gamma, gae_lambda=options.gae_lambda, reward_scale=options.reward_scale
+                fragment,
+                fragment.values,
+                gamma=options.gamma,
+                gae_lambda=options.gae_lambda,
+                reward_scale=options.reward_scale,
             )
-            valid = fragment.valid
+            valid, values = fragment.valid, fragment.values[:-1][fragment.valid]
             slots.append(np.flatnonzero(valid) + offset)
             columns.append(
                 {
                     "actions": fragment.actions[valid],
                     "log_probs": fragment.log_probs[valid],
                     "advantages": advantages[valid],
-                    "values": own[:-1][valid],
-                    "returns": (advantages + own[:-1])[valid],
+                    "values": values,
+                    "returns": advantages[valid] + values,
                 }
             )
-            offset += size
+            offset += fragment.age.size
         joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
         advantages = joined["advantages"]
         joined["advantages"] = (advantages - advantages.mean()) / (advantages.std() + 1e-8)

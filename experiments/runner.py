@@ -88,6 +88,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
     def make_module(self) -> None:
         """Build the policy without what only the learner needs."""
         self.module = self.config.get_rl_module_spec(spaces=self.get_spaces(), inference_only=True).build()
+        self.module.eval()
 
     def sample(  # type: ignore[override] # RLlib leaves the arguments to each runner
         self, *, num_steps: int, start: int, random_actions: bool = False, weights: ray.ObjectRef | None = None
@@ -105,21 +106,25 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
             self.module.set_state(ray.get(weights))
         if not self._started:
             self._begin(start)
-        rows = _Rows(num_steps, self.num_envs, self._stacker, self._vector_dims, self.env.single_action_space.shape[0])
+        action_dim = self.env.single_action_space.shape[0]
+        rows = _Rows(num_steps, self.num_envs, self._stacker, self._vector_dims, action_dim)
+        low, high = self.env.single_action_space.low, self.env.single_action_space.high
         outcomes: list[EpisodeOutcome] = []
         frames = 0
         for step in range(num_steps):
             rows.write_observation(step, self._observation, self._age)
-            actions, log_probs = self._act(random_actions)
+            actions = self._random_actions(rows, step) if random_actions else self._act(rows, step)
             resetting = self._done
-            low, high = self.env.single_action_space.low, self.env.single_action_space.high
             observation, rewards, terminated, truncated, infos = self.env.step(unsquash(actions, low, high))
-            rows.write_step(step, actions, log_probs, rewards, terminated, truncated, ~resetting)
+            rows.write_step(step, rewards, terminated, truncated, ~resetting)
             self._done = terminated | truncated
             self._age = np.where(resetting, 0, self._age + 1).astype(np.int32)
             frames += self._count(rewards, infos, ~resetting, outcomes)
             self._observe(observation)
         rows.write_observation(num_steps, self._observation, self._age)
+        if self.module.drives_with_critic and not random_actions:
+            with torch.no_grad():
+                rows.write_values(num_steps, self.module.values(self._seen()).numpy())
         return rows.fragment(frames, outcomes)
 
     def _begin(self, start: int) -> None:
@@ -143,15 +148,25 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         vectors = {name: part for name, part in self._observation.items() if name in self._vector_dims}
         self._stacked = {**self._stacker.push(images, self._age == 0), **vectors}
 
-    def _act(self, random_actions: bool) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        if random_actions:
-            size = (self.num_envs, *self.env.single_action_space.shape)
-            actions = self._random.uniform(-1.0, 1.0, size).astype(np.float32)
-            return actions, np.full(self.num_envs, -size[1] * np.log(2.0), np.float32)
-        batch = {Columns.OBS: {name: torch.from_numpy(part) for name, part in self._stacked.items()}}
+    def _seen(self) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(part) for name, part in self._stacked.items()}
+
+    def _act(self, rows: "_Rows", step: int) -> npt.NDArray[np.float32]:
+        """Ask the policy for actions, and write what it decided."""
         with torch.no_grad():
-            out = self.module.forward_exploration(batch)
-        return out[Columns.ACTIONS].numpy(), out[Columns.ACTION_LOGP].numpy()
+            driven = self.module.forward_exploration({Columns.OBS: self._seen()})
+        out = {name: part.numpy() for name, part in driven.items()}
+        rows.write_decision(step, out[Columns.ACTIONS], out[Columns.ACTION_LOGP])
+        if self.module.drives_with_critic:
+            rows.write_values(step, out[Columns.VF_PREDS])
+        return out[Columns.ACTIONS]
+
+    def _random_actions(self, rows: "_Rows", step: int) -> npt.NDArray[np.float32]:
+        """Draw actions uniformly, and write them."""
+        size = (self.num_envs, *self.env.single_action_space.shape)
+        actions = self._random.uniform(-1.0, 1.0, size).astype(np.float32)
+        rows.write_decision(step, actions, np.full(self.num_envs, -size[1] * np.log(2.0), np.float32))
+        return actions
 
     def _count(
         self,
@@ -251,6 +266,8 @@ class _Rows:
         self._age = np.empty((num_steps + 1, num_envs), np.int32)
         self._actions = np.empty((*size, action_dim), np.float32)
         self._log_probs, self._rewards = np.empty(size, np.float32), np.empty(size, np.float32)
+        self._values: npt.NDArray[np.float32] | None = None
+        self._values_size = (num_steps + 1, num_envs)
         self._terminated, self._truncated, self._valid = (np.empty(size, bool) for _ in range(3))
 
     def write_observation(self, row: int, observation: dict[str, Any], age: npt.NDArray[np.int32]) -> None:
@@ -260,17 +277,23 @@ class _Rows:
             vectors[row] = observation[name]
         self._age[row] = age
 
+    def write_decision(self, row: int, actions: npt.NDArray[np.float32], log_probs: npt.NDArray[np.float32]) -> None:
+        self._actions[row], self._log_probs[row] = actions, log_probs
+
+    def write_values(self, row: int, values: npt.NDArray[np.float32]) -> None:
+        if self._values is None:
+            self._values = np.empty(self._values_size, np.float32)
+        self._values[row] = values
+
     def write_step(
         self,
         row: int,
-        actions: npt.NDArray[np.float32],
-        log_probs: npt.NDArray[np.float32],
         rewards: npt.NDArray[np.float64],
         terminated: npt.NDArray[np.bool_],
         truncated: npt.NDArray[np.bool_],
         valid: npt.NDArray[np.bool_],
     ) -> None:
-        self._actions[row], self._log_probs[row], self._rewards[row] = actions, log_probs, rewards
+        self._rewards[row] = rewards
         self._terminated[row], self._truncated[row], self._valid[row] = terminated, truncated, valid
 
     def fragment(self, frames: int, outcomes: list[EpisodeOutcome]) -> Fragment:
@@ -280,6 +303,7 @@ class _Rows:
             age=self._age,
             actions=self._actions,
             log_probs=self._log_probs,
+            values=self._values,
             rewards=self._rewards,
             terminated=self._terminated,
             truncated=self._truncated,

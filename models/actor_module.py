@@ -14,6 +14,9 @@ from models.encoder import Encoder, build
 class ActorModule(TorchRLModule, InferenceOnlyAPI):
     """An RLModule around an `Actor`; a subclass adds its critics in `setup_critic`.
 
+    Attributes:
+        drives_with_critic: Whether runners need the critics too, because the learner wants to know what they thought.
+
     `model_config`: `encoder` and `head` (each with its `_target_`), `shared_encoder` (false gives the critics an
     encoder of their own), `precision` of the encoders (`float32` or `bfloat16`, see `Encoder`), and what the subclass
     names. Runners and learner compute in the same precision, so that PPO compares like with like.
@@ -23,9 +26,10 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
     action_space: Any
     model_config: Any
     observation_space: Any
+    drives_with_critic = False
 
     def setup(self) -> None:
-        """Build the networks; the critics only where there is something to learn."""
+        """Build the networks; the critics only where they are needed."""
         config = self.model_config
         self.actor = Actor(
             observation_space=self.observation_space,
@@ -35,7 +39,7 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         )
         self.actor.encoder.precision = getattr(torch, config["precision"])
         self.shared_encoder: bool = config["shared_encoder"]
-        if self.inference_only:
+        if self.inference_only and not self.drives_with_critic:
             return
         if not self.shared_encoder:
             self.own_critic_encoder = build(config["encoder"], Encoder, observation_space=self.observation_space)
@@ -43,7 +47,7 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         self.setup_critic()
 
     def setup_critic(self) -> None:
-        """Build what only the learner needs."""
+        """Build the critics."""
         raise NotImplementedError
 
     @property
@@ -52,7 +56,9 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         return self.actor.encoder if self.shared_encoder else self.own_critic_encoder
 
     def get_non_inference_attributes(self) -> list[str]:
-        """Name what runners do not need: all but the actor."""
+        """Name what runners do not need: all but the actor, or nothing."""
+        if self.drives_with_critic:
+            return []
         return sorted({name.partition(".")[0] for name in self.state_dict()} - {"actor"})
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:

@@ -8,6 +8,8 @@ import psutil
 import pytest
 import torch
 
+from experiments.frame_table import FrameTable
+
 ALGORITHMS = ["ppo", "sac"]
 
 
@@ -64,6 +66,21 @@ def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny, tmp_path, 
     assert (other.frames, other.decisions, other.updates, other.return_mean) == kept[1:]
     assert_equal(weights(other), kept[0])
     train(other, kept[3] + 4)
+
+
+@pytest.mark.parametrize("shared", ["true", "false"])
+def test_runners_send_what_the_learners_critic_thinks_of_every_observation(build, tiny, shared):
+    algorithm = build(*tiny["ppo"], f"algo.training.shared_encoder={shared}", "env.frame_stack=2")
+    train(algorithm, 4)
+    algorithm.request_fragments(20)
+    (fragment,) = algorithm.collect_fragments().values()
+    assert fragment.values.shape == (21, 4)
+    table = FrameTable([fragment], torch.device("cpu"))
+    with torch.no_grad():
+        expected = algorithm.learner.net.values(table.read(torch.arange(21 * 4))).numpy().reshape(21, 4)
+    # The learner sees all slots in one batch, the runner four at a time: bfloat16 rounds them differently.
+    np.testing.assert_allclose(fragment.values, expected, atol=0.02)
+    assert expected.std() > 0.04  # no two critics agree so well by chance
 
 
 def test_counts_are_exact(build, tiny):

@@ -18,12 +18,14 @@ def parts_of(module):
 
 @MODULES
 @pytest.mark.parametrize("shared_encoder", [True, False])
-def test_a_runners_module_is_just_the_actor_and_takes_the_learners_weights(
+def test_a_runners_module_has_what_it_drives_with_and_takes_the_learners_weights(
     build_module, module_class, shared_encoder, observation
 ):
     learner = build_module(module_class, shared_encoder=shared_encoder)
     runner = build_module(module_class, shared_encoder=shared_encoder, inference_only=True)
-    assert parts_of(runner) == {"actor"} < parts_of(learner)
+    everything = parts_of(learner)
+    assert everything >= {"actor", "critic"}
+    assert parts_of(runner) == {PPOModule: everything, SACModule: {"actor"}}[module_class]
     weights = learner.get_state(inference_only=True)
     assert set(weights) == set(runner.state_dict())
     assert not torch.equal(runner.actor.act(observation), learner.actor.act(observation))

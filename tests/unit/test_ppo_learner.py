@@ -34,12 +34,14 @@ def bandit(make_fragment):
             policy = net.actor({"image": image, "vector": torch.zeros(16 * 8, 3)})
             actions = policy.sample()
             log_probs = policy.log_prob(actions)
+            value = net.values({"image": image[:1], "vector": torch.zeros(1, 3)}).item()
         rewards = np.where(ends, actions[:, 0].reshape(16, 8).numpy() > 0, 1e6).astype(np.float32)
         return make_fragment(
             16,
             8,
             actions=actions.reshape(16, 8, 2).numpy(),
             log_probs=log_probs.reshape(16, 8).numpy(),
+            values=np.full((17, 8), value, np.float32),
             rewards=rewards,  # what stands in the reset slots must not count
             terminated=ends,
             valid=ends,
@@ -69,6 +71,11 @@ def test_ppo_values_regress_to_the_returns_and_the_kl_grows_from_zero(ppo, bandi
     assert 0 < history[1]["kl"] < history[5]["kl"]
     assert history[-1]["value_loss"] < 0.7 * history[0]["value_loss"]
     assert history[0]["entropy"] < 2 * np.log(2)  # of two uniform components
+
+
+def test_ppo_asks_for_fragments_with_values(ppo, make_fragment):
+    with pytest.raises(ValueError, match="values"):
+        ppo().update(TrainingData(episodes=[make_fragment(4, 2)]))
 
 
 @pytest.mark.parametrize(

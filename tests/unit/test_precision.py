@@ -73,6 +73,7 @@ def test_every_encoder_of_a_module_has_the_precision_of_its_config(
 ):
     module = build_module(module_class, shared_encoder=False, inference_only=inference_only, precision=precision)
     encoders = [part for part in module.modules() if isinstance(part, Encoder)]
-    actors_critics_and_average = {PPOModule: 2, SACModule: 3}
-    assert len(encoders) == (1 if inference_only else actors_critics_and_average[module_class])
+    learners = {PPOModule: 2, SACModule: 3}  # SAC's average has one of its own
+    runners = {PPOModule: 2, SACModule: 1}  # PPO's runners drive with the critic
+    assert len(encoders) == (runners if inference_only else learners)[module_class]
     assert {encoder.precision for encoder in encoders} == {getattr(torch, precision)}
