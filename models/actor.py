@@ -10,6 +10,7 @@ from torch import nn
 from models.distributions import ActionDistribution
 from models.encoder import Encoder, Observation, build
 from models.heads import ActionHead
+from models.memory import Memory
 
 
 class Actor(nn.Module):
@@ -35,10 +36,16 @@ class Actor(nn.Module):
         self.head = build(head, ActionHead, feature_dim=self.encoder.feature_dim, action_dim=action_space.shape[0])
 
     def forward(self, observation: Observation) -> ActionDistribution:
-        """Return the distribution over actions for a batch of observations."""
+        """Return the distribution over actions for a batch of observations, of an encoder without memory."""
         return self.head(self.encoder(observation))
 
     @torch.no_grad()
     def act(self, observation: Observation) -> torch.Tensor:
-        """Return the deterministic actions `(B, A)` in [-1, 1]."""
+        """Return the deterministic actions `(B, A)` in [-1, 1], of an encoder without memory."""
         return self(observation).mode()
+
+    @torch.no_grad()
+    def step(self, observation: Observation, memory: Memory | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the deterministic actions `(B, A)` in [-1, 1] and the state after them, of any encoder."""
+        features, state = self.encoder.encode(observation, memory)
+        return self.head(features).mode(), state

@@ -10,6 +10,8 @@ import gymnasium as gym
 import torch
 from torch import nn
 
+from models.memory import Memory
+
 # Parts by name: images `(B, H, W, C)` uint8, vectors `(B, D)` float32. A bare image is the part "image".
 Observation = dict[str, torch.Tensor]
 
@@ -24,11 +26,13 @@ class Encoder(nn.Module):
 
     Attributes:
         feature_dim: D.
+        state_dim: S, the numbers that a recurrent encoder carries from one decision to the next; 0: it has no memory.
         precision: What products over images are computed in, `torch.float32` or `torch.bfloat16`; a subclass that
             sees images computes them inside `in_precision`. Weights, their gradients and the optimiser stay float32.
     """
 
     feature_dim: int
+    state_dim: int = 0
     precision: torch.dtype = torch.float32
 
     def in_precision(self, device: torch.device) -> AbstractContextManager[Any]:
@@ -40,6 +44,46 @@ class Encoder(nn.Module):
     def forward(self, observation: Observation) -> torch.Tensor:
         """Return features `(B, feature_dim)` of an image, a vector, or a dict of both."""
         raise NotImplementedError
+
+    def encode(self, observation: Observation, memory: Memory | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return features and the state after them, whether the encoder is recurrent or not.
+
+        Args:
+            observation: Rows; those of `B` sequences of `T` slots stand sequence after sequence, `(B * T, …)`.
+            memory: Of the sequences; an encoder without memory ignores it.
+
+        Returns:
+            Features `(B * T, D)`; the state `(B, S)` after the last slots, or None.
+        """
+        return self(observation), None
+
+
+class RecurrentEncoder(Encoder):
+    """An encoder with a memory: its features depend on the slots of the episode so far.
+
+    A subclass sets `state_dim` too, and implements `forward(observation, state, is_first)`: parts `(B, T, …)`, state
+    `(B, S)` and `is_first` `(B, T)` as in `Memory` to features `(B, T, D)` and the state `(B, S)` after them. All of a
+    state stands in one row of float32, so that whoever carries it need not know what it means.
+    """
+
+    def forward(  # type: ignore[override] # that it asks for more is the point
+        self, observation: Observation, state: torch.Tensor, is_first: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return features `(B, T, feature_dim)`, and the state `(B, S)` after the last slot."""
+        raise NotImplementedError
+
+    def encode(self, observation: Observation, memory: Memory | None) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return features `(B * T, D)` and the state `(B, S)`.
+
+        Raises:
+            ValueError: There is no memory.
+        """
+        if memory is None:
+            raise ValueError(f"{type(self).__name__} has a memory of {self.state_dim} numbers; none was given.")
+        shape = memory.is_first.shape
+        parts = {name: part.unflatten(0, shape) for name, part in observation.items()}
+        features, state = self(parts, memory.state, memory.is_first)
+        return features.flatten(0, 1), state
 
 
 def build(target: Mapping[str, Any], base: type, **built: Any) -> Any:
