@@ -1,9 +1,10 @@
 """Refuses impossible runs in words, in the driver, before anything heavy starts."""
 
+import logging
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gymnasium.spaces import Box
 
@@ -14,9 +15,14 @@ from envs.stacking import frame_stack
 from experiments.logs import silence_chatter
 from experiments.plan import Plan, make_plan, with_memory
 
+if TYPE_CHECKING:
+    from experiments.model_size import ModelSize
 
-def check_run(config: dict[str, Any]) -> Plan:
-    """Check a run's plain config, and return how it will use the machine.
+logger = logging.getLogger(__name__)
+
+
+def check_run(config: dict[str, Any]) -> tuple[Plan, "ModelSize"]:
+    """Check a run's plain config, and return how it will use the machine and how large its networks are.
 
     One env is built and stepped and one policy built here: a worker that fails at either would be restarted by Ray
     again and again, out of sight.
@@ -36,13 +42,14 @@ def check_run(config: dict[str, Any]) -> Plan:
     check_enough_seeds(training, plan.num_env_runners * plan.envs_per_runner)
     _try_tracking(config["tracking"])
     spaces = _try_env(config["env"])
-    weight_bytes = _try_module(config, rllib, spaces)
-    return with_memory(
+    weight_bytes, size = _try_module(config, rllib, spaces, plan)
+    plan = with_memory(
         plan,
         fragment_bytes=rllib.fragment_bytes(spaces[0]),
         weight_bytes=weight_bytes,
         replay_bytes=rllib.replay_bytes(spaces[0]),
     )
+    return plan, size
 
 
 def _check_numbers(config: dict[str, Any]) -> None:
@@ -122,20 +129,32 @@ def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:
     return env.observation_space, actions
 
 
-def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any]) -> int:
-    """Build the networks without memory for their weights: sizes that do not fit show here; return their bytes."""
+def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any], plan: Plan) -> tuple[int, "ModelSize"]:
+    """Build the networks without memory for their weights: sizes that do not fit show here; return these sizes."""
     import torch
     from ray.rllib.core import DEFAULT_MODULE_ID
 
+    from experiments.model_size import ModelSize
     from experiments.spaces import module_space
 
     stacked = module_space(spaces[0], frame_stack(config["env"]))
     try:
         with torch.device("meta"):
             spec = rllib.get_rl_module_spec(spaces={DEFAULT_MODULE_ID: (stacked, spaces[1])}, inference_only=False)
-            return sum(parameter.nbytes for parameter in spec.build().parameters())
+            module = spec.build()
+        size = ModelSize.of(module, stacked)
     except ValueError as error:
         choices = config["choices"]
         raise ConfigError(
             f"model={choices['model']} does not fit env={choices['env']} with algo={choices['algo']}: {error}"
         ) from error
+    if module.state_dim:
+        rllib.check_memory(plan)
+        if frame_stack(config["env"]) > 1:
+            logger.warning(
+                "model=%s remembers what it saw, and env.frame_stack=%d shows it every frame %d times: more work for "
+                "nothing that it would not know. env.frame_stack=1 is meant for it.",
+                config["choices"]["model"],
+                *[frame_stack(config["env"])] * 2,
+            )
+    return sum(parameter.nbytes for parameter in module.parameters()), size

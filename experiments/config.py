@@ -75,6 +75,9 @@ class RacingConfig(AlgorithmConfig):
     def check(self, plan: Plan) -> None:
         """Raise a ConfigError if the options do not go with so many runners and envs; most do with any."""
 
+    def check_memory(self, plan: Plan) -> None:
+        """Raise a ConfigError if the options do not go with a policy that has a memory and with so many envs."""
+
     def fragment_bytes(self, space: Space) -> int:
         """Return the size of what a runner sends at a time, in envs with this observation space."""
         num_slots = (self.options.rollout_steps + 1) * self.num_envs_per_env_runner

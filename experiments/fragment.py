@@ -38,6 +38,8 @@ class Fragment:
         log_probs: `(T, N)` float32, of the behaviour policy.
         values: `(T + 1, N)` float32, what the behaviour policy's critic thought of each observation; None where the
             learner does not ask.
+        states: `(ceil(T / L), N, S)` float32, the policy's state before the slots 0, L, 2L …, for a learner that takes
+            sequences of L slots; to be reset where `age` is 0. None where the policy has no memory, or nobody asks.
         rewards: `(T, N)` float32.
         terminated, truncated: `(T, N)` bool.
         valid: `(T, N)` bool, False where the step only reset the env.
@@ -57,6 +59,7 @@ class Fragment:
     frames: int
     outcomes: list[EpisodeOutcome] = field(default_factory=list)
     values: npt.NDArray[np.float32] | None = None
+    states: npt.NDArray[np.float32] | None = None
 
     @property
     def decisions(self) -> int:

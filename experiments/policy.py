@@ -17,6 +17,7 @@ from envs.errors import ConfigError
 from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
 from experiments.spaces import module_space, space_from_json, space_to_json
 from models.actor import Actor
+from models.memory import Memory
 
 WEIGHTS = "policy.safetensors"
 DESCRIPTION = "policy.json"
@@ -120,6 +121,8 @@ class DrivingPolicy:
     def start(self, num_envs: int) -> None:
         """Prepare to drive `num_envs` envs side by side."""
         self._stacker = FrameStacker(num_envs, frame_stack(self.description.env), self._images)
+        size = (num_envs, self._actor.encoder.state_dim)
+        self._state = torch.zeros(size) if size[1] else None
 
     def act(self, observation: Any, is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         """Return the envs' actions `(N, A)`, in the env's box, for their single-frame observations.
@@ -132,8 +135,9 @@ class DrivingPolicy:
         stacked = self._stacker.push({name: parts[name] for name in self._images}, is_first)
         self._view = next(iter(stacked.values()), None)
         batch = stacked | {name: np.asarray(parts[name], np.float32) for name in self._vectors}
-        actions = self._actor.act({name: torch.from_numpy(part) for name, part in batch.items()}).numpy()
-        return unsquash(actions, self.description.action_space.low, self.description.action_space.high)
+        memory = None if self._state is None else Memory.of_one_step(self._state, torch.from_numpy(is_first))
+        actions, self._state = self._actor.step({name: torch.from_numpy(p) for name, p in batch.items()}, memory)
+        return unsquash(actions.numpy(), self.description.action_space.low, self.description.action_space.high)
 
     def view(self) -> npt.NDArray[np.uint8] | None:
         """Return the stack `(H, W, C * k)` that the first env's policy saw last, or None if it sees no image."""

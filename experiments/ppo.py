@@ -6,8 +6,10 @@ from typing import Any
 from pydantic import Field
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+from envs.errors import ConfigError
 from experiments import metrics
 from experiments.config import ActorCriticOptions, RacingConfig
+from experiments.plan import Plan
 from experiments.ppo_learner import PPOLearner
 from experiments.racing_algorithm import RacingAlgorithm
 from models.ppo_module import PPOModule
@@ -23,6 +25,8 @@ class PPOOptions(ActorCriticOptions):
     rollout_steps: int = Field(ge=1)  # decisions of each env between updates
     epochs: int = Field(ge=1)
     minibatch_size: int = Field(ge=1)
+    # It has a default for runs that were begun before there was such a key, and are resumed.
+    sequence_length: int = Field(16, ge=1)  # slots in a row that a policy with a memory learns from
 
 
 class PPOConfig(RacingConfig):
@@ -33,6 +37,16 @@ class PPOConfig(RacingConfig):
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or PPO)
+
+    def check_memory(self, plan: Plan) -> None:
+        """Raise a ConfigError if rollouts and minibatches are not made of whole sequences."""
+        options = self.options
+        for name in ("rollout_steps", "minibatch_size"):
+            if getattr(options, name) % options.sequence_length:
+                raise ConfigError(
+                    f"algo.training.{name}={getattr(options, name)}: a policy with a memory learns from sequences of "
+                    f"algo.training.sequence_length={options.sequence_length} slots; expected a multiple of it."
+                )
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """Return the spec of our module."""
@@ -54,7 +68,7 @@ class PPO(RacingAlgorithm):
     def training_step(self) -> None:
         """Sample one rollout from every env with the current policy, and learn from it."""
         options = self.config.options
-        self.request_fragments(options.rollout_steps)
+        self.request_fragments(options.rollout_steps, sequence_length=options.sequence_length)
         fragments = self.collect_fragments()
         if not fragments:
             return

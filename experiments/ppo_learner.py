@@ -1,71 +1,59 @@
-"""PPO's update: advantages of the fragments, then epochs of clipped minibatch steps."""
+"""PPO's update: epochs of clipped minibatch steps over the decisions, or the sequences, of a rollout."""
 
 from typing import Any
 
-import numpy as np
 import torch
 
-from experiments.advantages import generalised_advantages
 from experiments.fragment import Fragment
 from experiments.frame_table import FrameTable
 from experiments.learner import RacingLearner
+from experiments.rollout import rollout_of
 from experiments.transfer import onto
+from models.memory import Memory
 
 
 class PPOLearner(RacingLearner):
-    """Source: Schulman et al., "Proximal Policy Optimization Algorithms" (2017), equations 7 and 9."""
+    """Source: Schulman et al., "Proximal Policy Optimization Algorithms" (2017), equations 7 and 9.
+
+    A policy with a memory learns from sequences of slots in a row, each from the state that the runner had before it.
+    """
 
     def learn(self, data: list[Fragment]) -> dict[str, Any]:
         """Learn from fragments and return the mean losses, and the number of `updates`."""
         options = self.config.options
         table = FrameTable(data, self._device)
-        slots, batch = self._batch(data)
+        columns = rollout_of(
+            data,
+            gamma=options.gamma,
+            gae_lambda=options.gae_lambda,
+            reward_scale=options.reward_scale,
+            sequence_length=options.sequence_length if self.net.state_dim else None,
+        )
+        rollout = {name: onto(self._device, column) for name, column in columns.items()}
+        num_sequences, length = rollout["slots"].shape
         totals: dict[str, torch.Tensor] = {}
         num_steps = 0
         for _ in range(options.epochs):
-            for chosen in torch.randperm(len(slots), device=self._device).split(options.minibatch_size):
-                losses = self._step(table.read(slots[chosen]), {name: part[chosen] for name, part in batch.items()})
+            for chosen in torch.randperm(num_sequences, device=self._device).split(options.minibatch_size // length):
+                part = {name: column[chosen] for name, column in rollout.items()}
+                memory = Memory(part.pop("state"), part["is_first"]) if self.net.state_dim else None
+                batch = {name: column.flatten(0, 1) for name, column in part.items()}
+                losses = self._step(table.read(batch["slots"]), batch, memory)
                 for name, value in losses.items():
                     totals[name] = totals.get(name, 0.0) + value
                 num_steps += 1
         means = {name: float(total) / num_steps for name, total in totals.items()}
-        return means | {"updates": num_steps, "explained_variance": _explained(batch)}
+        return means | {"updates": num_steps, "explained_variance": _explained(rollout)}
 
-    def _batch(self, fragments: list[Fragment]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the slots to learn from, and what goes with each."""
+    def _step(
+        self, observation: dict[str, torch.Tensor], batch: dict[str, torch.Tensor], memory: Memory | None = None
+    ) -> dict[str, torch.Tensor]:
         options = self.config.options
-        slots, columns, offset = [], [], 0
-        for fragment in fragments:
-            if fragment.values is None:
-                raise ValueError("PPO learns from fragments with values; this one was driven without a critic.")
-            advantages = generalised_advantages(
-                fragment,
-                fragment.values,
-                gamma=options.gamma,
-                gae_lambda=options.gae_lambda,
-                reward_scale=options.reward_scale,
-            )
-            valid, values = fragment.valid, fragment.values[:-1][fragment.valid]
-            slots.append(np.flatnonzero(valid) + offset)
-            columns.append(
-                {
-                    "actions": fragment.actions[valid],
-                    "log_probs": fragment.log_probs[valid],
-                    "advantages": advantages[valid],
-                    "values": values,
-                    "returns": advantages[valid] + values,
-                }
-            )
-            offset += fragment.age.size
-        joined = {name: np.concatenate([part[name] for part in columns]) for name in columns[0]}
-        advantages = joined["advantages"]
-        joined["advantages"] = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-        batch = {name: onto(self._device, part) for name, part in joined.items()}
-        return onto(self._device, np.concatenate(slots)), batch
-
-    def _step(self, observation: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        options = self.config.options
-        log_probs, entropy, values = self.net.evaluate(observation, batch["actions"])
+        log_probs, entropy, values = self.net.evaluate(observation, batch["actions"], memory)
+        if memory is not None:  # slots that only reset their env have passed the state on, and count for nothing else
+            counts = batch["is_decision"]
+            log_probs, entropy, values = log_probs[counts], entropy[counts], values[counts]
+            batch = {name: column[counts] for name, column in batch.items()}
         log_ratio = log_probs - batch["log_probs"]
         ratio = log_ratio.exp()
         clipped = ratio.clamp(1.0 - options.clip, 1.0 + options.clip)
@@ -84,7 +72,9 @@ class PPOLearner(RacingLearner):
             }
 
 
-def _explained(batch: dict[str, torch.Tensor]) -> float:
+def _explained(rollout: dict[str, torch.Tensor]) -> float:
     """Return the share of the returns' variance that the values explained before the update."""
-    variance = float(batch["returns"].var())
-    return 1.0 - float((batch["returns"] - batch["values"]).var()) / variance if variance > 0 else 0.0
+    counts = rollout.get("is_decision", slice(None))
+    returns, values = rollout["returns"][counts], rollout["values"][counts]
+    variance = float(returns.var())
+    return 1.0 - float((returns - values).var()) / variance if variance > 0 else 0.0

@@ -56,12 +56,15 @@ class RacingAlgorithm(Algorithm):
         """The `RacingLearner` in this process."""
         return self.learner_group._learner
 
-    def request_fragments(self, num_steps: int, random_actions: bool = False) -> None:
-        """Ask every healthy runner for its next fragment; does not wait."""
+    def request_fragments(
+        self, num_steps: int, *, random_actions: bool = False, sequence_length: int | None = None
+    ) -> None:
+        """Ask every healthy runner for its next fragment, see `RacingEnvRunner.sample`; does not wait."""
         arguments = {
             "num_steps": num_steps,
             "start": self.decisions,
             "random_actions": random_actions,
+            "sequence_length": sequence_length,
             "weights": self._weights,
         }
         self._asked = set(self.env_runner_group.healthy_worker_ids())

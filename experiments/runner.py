@@ -14,13 +14,16 @@ from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.utils.checkpoints import Checkpointable
 
-from envs.contract import FAULT, FRAMES, LAP_TIME_S, OFF_TRACK, unsquash
+from envs.contract import unsquash
 from envs.factory import make_vector_env
 from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
 from experiments.allocation import keep_memory
-from experiments.fragment import EpisodeOutcome, Fragment
+from experiments.episode_accounts import EpisodeAccounts
+from experiments.fragment import Fragment
+from experiments.fragment_rows import FragmentRows
 from experiments.logs import log_to
 from experiments.spaces import module_space
+from models.memory import Memory
 
 if TYPE_CHECKING:
     from experiments.profiling.calls import CallProfile, ProcessProfile
@@ -91,7 +94,13 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         self.module.eval()
 
     def sample(  # type: ignore[override] # RLlib leaves the arguments to each runner
-        self, *, num_steps: int, start: int, random_actions: bool = False, weights: ray.ObjectRef | None = None
+        self,
+        *,
+        num_steps: int,
+        start: int,
+        random_actions: bool = False,
+        weights: ray.ObjectRef | None = None,
+        sequence_length: int | None = None,
     ) -> Fragment:
         """Take `num_steps` steps in every env.
 
@@ -101,31 +110,32 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
                 after a resume or a crash), it decides the tracks and the random numbers, so that no run repeats them.
             random_actions: Draw actions uniformly instead of asking the policy.
             weights: The policy to drive with; None for the one that is here.
+            sequence_length: Send the state of a policy with a memory before every so many steps; None: not at all.
         """
         if weights is not None:
             self.module.set_state(ray.get(weights))
         if not self._started:
             self._begin(start)
         action_dim = self.env.single_action_space.shape[0]
-        rows = _Rows(num_steps, self.num_envs, self._stacker, self._vector_dims, action_dim)
+        rows = FragmentRows(num_steps, self.num_envs, self._stacker, self._vector_dims, action_dim)
         low, high = self.env.single_action_space.low, self.env.single_action_space.high
-        outcomes: list[EpisodeOutcome] = []
-        frames = 0
         for step in range(num_steps):
             rows.write_observation(step, self._observation, self._age)
+            if self._state is not None and sequence_length is not None and step % sequence_length == 0:
+                rows.add_state(self._state.numpy())
             actions = self._random_actions(rows, step) if random_actions else self._act(rows, step)
             resetting = self._done
             observation, rewards, terminated, truncated, infos = self.env.step(unsquash(actions, low, high))
             rows.write_step(step, rewards, terminated, truncated, ~resetting)
             self._done = terminated | truncated
             self._age = np.where(resetting, 0, self._age + 1).astype(np.int32)
-            frames += self._count(rewards, infos, ~resetting, outcomes)
+            self._accounts.add(rewards, infos, ~resetting, self._done)
             self._observe(observation)
         rows.write_observation(num_steps, self._observation, self._age)
         if self.module.drives_with_critic and not random_actions:
             with torch.no_grad():
-                rows.write_values(num_steps, self.module.values(self._seen()).numpy())
-        return rows.fragment(frames, outcomes)
+                rows.add_values(self.module.values(self._seen(), self._memory()).numpy())
+        return rows.fragment(*self._accounts.take())
 
     def _begin(self, start: int) -> None:
         """Start all episodes anew on tracks that no other runner, and no earlier part of this run, has driven."""
@@ -135,9 +145,9 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         self._random = np.random.default_rng(seeds)
         self._age = np.zeros(self.num_envs, np.int32)
         self._done = np.zeros(self.num_envs, bool)
-        self._returns, self._frames = np.zeros(self.num_envs), np.zeros(self.num_envs, np.int64)
-        self._decisions, self._off_track = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, np.int64)
-        self._lap_times: list[list[float]] = [[] for _ in range(self.num_envs)]
+        self._accounts = EpisodeAccounts(self.num_envs)
+        size = (self.num_envs, self.module.state_dim)
+        self._state = torch.zeros(size) if self.module.state_dim else None
         observation, _ = self.env.reset()
         self._observe(observation)
         self._started = True
@@ -151,54 +161,28 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
     def _seen(self) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(part) for name, part in self._stacked.items()}
 
-    def _act(self, rows: "_Rows", step: int) -> npt.NDArray[np.float32]:
+    def _memory(self) -> Memory | None:
+        if self._state is None:
+            return None
+        return Memory.of_one_step(self._state, torch.from_numpy(self._age == 0))
+
+    def _act(self, rows: FragmentRows, step: int) -> npt.NDArray[np.float32]:
         """Ask the policy for actions, and write what it decided."""
         with torch.no_grad():
-            driven = self.module.forward_exploration({Columns.OBS: self._seen()})
+            driven = self.module.forward_exploration({Columns.OBS: self._seen(), Columns.STATE_IN: self._memory()})
+        self._state = driven.pop(Columns.STATE_OUT, None)
         out = {name: part.numpy() for name, part in driven.items()}
         rows.write_decision(step, out[Columns.ACTIONS], out[Columns.ACTION_LOGP])
         if self.module.drives_with_critic:
-            rows.write_values(step, out[Columns.VF_PREDS])
+            rows.add_values(out[Columns.VF_PREDS])
         return out[Columns.ACTIONS]
 
-    def _random_actions(self, rows: "_Rows", step: int) -> npt.NDArray[np.float32]:
+    def _random_actions(self, rows: FragmentRows, step: int) -> npt.NDArray[np.float32]:
         """Draw actions uniformly, and write them."""
         size = (self.num_envs, *self.env.single_action_space.shape)
         actions = self._random.uniform(-1.0, 1.0, size).astype(np.float32)
         rows.write_decision(step, actions, np.full(self.num_envs, -size[1] * np.log(2.0), np.float32))
         return actions
-
-    def _count(
-        self,
-        rewards: npt.NDArray[np.float64],
-        infos: dict[str, Any],
-        valid: npt.NDArray[np.bool_],
-        outcomes: list[EpisodeOutcome],
-    ) -> int:
-        """Add one step to the episodes' accounts, close those that ended, and return the frames simulated."""
-        frames = np.where(valid, infos.get(FRAMES, np.ones(self.num_envs, np.int64)), 0).astype(np.int64)
-        self._frames += frames
-        self._returns += np.where(valid, rewards, 0.0)
-        self._decisions += valid
-        self._off_track += valid & np.asarray(infos.get(OFF_TRACK, False), bool)
-        for env in np.flatnonzero(valid & infos.get(f"_{LAP_TIME_S}", np.zeros(self.num_envs, bool))):
-            self._lap_times[env].append(float(infos[LAP_TIME_S][env]))
-        outcomes.extend(self._close_episode(int(env), infos) for env in np.flatnonzero(self._done & valid))
-        return int(frames.sum())
-
-    def _close_episode(self, env: int, infos: dict[str, Any]) -> EpisodeOutcome:
-        fault = str(infos[FAULT][env]) if FAULT in infos and infos[f"_{FAULT}"][env] else None
-        outcome = EpisodeOutcome(
-            episode_return=float(self._returns[env]),
-            frames=int(self._frames[env]),
-            decisions=int(self._decisions[env]),
-            off_track_share=float(self._off_track[env] / max(1, self._decisions[env])),
-            lap_times_s=tuple(self._lap_times[env]),
-            fault=fault,
-        )
-        self._returns[env] = self._frames[env] = self._decisions[env] = self._off_track[env] = 0
-        self._lap_times[env] = []
-        return outcome
 
     def start_profile(self) -> None:
         """Begin to profile this process."""
@@ -247,67 +231,3 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         """Close the envs."""
         if self.env is not None:
             self.env.close()
-
-
-class _Rows:
-    """The arrays of a fragment while it is being filled."""
-
-    def __init__(
-        self, num_steps: int, num_envs: int, stacker: FrameStacker, vector_dims: dict[str, int], action_dim: int
-    ) -> None:
-        size = (num_steps, num_envs)
-        self._images: dict[str, npt.NDArray[np.uint8]] = {}
-        for name, history in stacker.history().items():
-            self._context = len(history)
-            rows = np.empty((self._context + num_steps + 1, *history.shape[1:]), np.uint8)
-            rows[: self._context] = history
-            self._images[name] = rows
-        self._vectors = {n: np.empty((num_steps + 1, num_envs, d), np.float32) for n, d in vector_dims.items()}
-        self._age = np.empty((num_steps + 1, num_envs), np.int32)
-        self._actions = np.empty((*size, action_dim), np.float32)
-        self._log_probs, self._rewards = np.empty(size, np.float32), np.empty(size, np.float32)
-        self._values: npt.NDArray[np.float32] | None = None
-        self._values_size = (num_steps + 1, num_envs)
-        self._terminated, self._truncated, self._valid = (np.empty(size, bool) for _ in range(3))
-
-    def write_observation(self, row: int, observation: dict[str, Any], age: npt.NDArray[np.int32]) -> None:
-        for name, rows in self._images.items():
-            rows[self._context + row] = observation[name]
-        for name, vectors in self._vectors.items():
-            vectors[row] = observation[name]
-        self._age[row] = age
-
-    def write_decision(self, row: int, actions: npt.NDArray[np.float32], log_probs: npt.NDArray[np.float32]) -> None:
-        self._actions[row], self._log_probs[row] = actions, log_probs
-
-    def write_values(self, row: int, values: npt.NDArray[np.float32]) -> None:
-        if self._values is None:
-            self._values = np.empty(self._values_size, np.float32)
-        self._values[row] = values
-
-    def write_step(
-        self,
-        row: int,
-        rewards: npt.NDArray[np.float64],
-        terminated: npt.NDArray[np.bool_],
-        truncated: npt.NDArray[np.bool_],
-        valid: npt.NDArray[np.bool_],
-    ) -> None:
-        self._rewards[row] = rewards
-        self._terminated[row], self._truncated[row], self._valid[row] = terminated, truncated, valid
-
-    def fragment(self, frames: int, outcomes: list[EpisodeOutcome]) -> Fragment:
-        return Fragment(
-            images=self._images,
-            vectors=self._vectors,
-            age=self._age,
-            actions=self._actions,
-            log_probs=self._log_probs,
-            values=self._values,
-            rewards=self._rewards,
-            terminated=self._terminated,
-            truncated=self._truncated,
-            valid=self._valid,
-            frames=frames,
-            outcomes=outcomes,
-        )

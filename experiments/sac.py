@@ -17,6 +17,7 @@ from experiments.augmentation import random_shift
 from experiments.config import ActorCriticOptions, RacingConfig
 from experiments.plan import Plan
 from experiments.racing_algorithm import RacingAlgorithm
+from experiments.replay.n_step_sequences import n_step_targets, stacked
 from experiments.replay.ring import ReplayRing, ring_slack
 from experiments.sac_learner import SACLearner
 from models.sac_module import SACModule
@@ -40,6 +41,9 @@ class SACOptions(ActorCriticOptions):
     rollout_steps: int = Field(ge=1)  # decisions of each env between two exchanges with the learner
     weight_sync_every: int = Field(ge=1)  # exchanges between two deliveries of weights to the runners
     shift_pixels: int = Field(ge=0)  # random shift of images; 0 for none
+    # A policy with a memory learns from sequences of slots in a row, after a run-up that only fills the memory.
+    sequence_length: int = Field(16, ge=1)  # slots
+    burn_in: int = Field(16, ge=0)  # slots
 
 
 class SACConfig(RacingConfig):
@@ -64,6 +68,28 @@ class SACConfig(RacingConfig):
             raise ConfigError(
                 f"algo.training.replay_capacity={options.replay_capacity}: expected at least start_after_decisions="
                 f"{options.start_after_decisions}."
+            )
+
+    def check_memory(self, plan: Plan) -> None:
+        """Raise a ConfigError if batches are not made of whole sequences, or too few decisions are there to begin."""
+        options = self.options
+        if options.batch_size % options.sequence_length:
+            raise ConfigError(
+                f"algo.training.batch_size={options.batch_size}: a policy with a memory learns from sequences of "
+                f"algo.training.sequence_length={options.sequence_length} slots; expected a multiple of it."
+            )
+        if options.priority_exponent:
+            raise ConfigError(
+                f"algo.training.priority_exponent={options.priority_exponent}: sequences for a policy with a memory "
+                "are drawn uniformly; expected 0."
+            )
+        streams = plan.num_env_runners * plan.envs_per_runner
+        needed = streams * (options.burn_in + options.sequence_length + 1)
+        if options.start_after_decisions < needed:
+            raise ConfigError(
+                f"algo.training.start_after_decisions={options.start_after_decisions}: {streams} envs need at least "
+                f"{needed} decisions before each has a sequence of burn_in={options.burn_in} and sequence_length="
+                f"{options.sequence_length} slots."
             )
 
     def replay_bytes(self, space: Space) -> int:
@@ -153,9 +179,7 @@ class SAC(RacingAlgorithm):
         losses: dict[str, Any] = {}
         self.set_lr()
         while self._updates_due >= 1.0:
-            batch = self.replay.sample(self.config.options.batch_size)
-            for part in ("obs", "next_obs"):
-                batch[part] = {name: self._augmented(values) for name, values in batch[part].items()}
+            batch = self._drawn_sequences() if self.learner.net.state_dim else self._drawn_transitions()
             places = batch.pop("places", None)
             losses = self.learner_group.update(batch=batch)[0]
             if places is not None:
@@ -166,6 +190,24 @@ class SAC(RacingAlgorithm):
         if losses:
             self.losses = {name: float(value) for name, value in losses.items()}
         self.count_seconds(metrics.LEARN_S, began)
+
+    def _drawn_transitions(self) -> dict[str, Any]:
+        batch = self.replay.sample(self.config.options.batch_size)
+        for part in ("obs", "next_obs"):
+            batch[part] = {name: self._augmented(values) for name, values in batch[part].items()}
+        return batch
+
+    def _drawn_sequences(self) -> dict[str, Any]:
+        """Draw sequences; of one all images are shifted alike."""
+        options = self.config.options
+        length = options.burn_in + options.sequence_length
+        batch = self.replay.sample_sequences(options.batch_size // options.sequence_length, length)
+        obs = {name: self._augmented(values) for name, values in batch["obs"].items()}
+        for name, values in obs.items():
+            if values.ndim == 5:
+                obs[name] = stacked(values, batch["is_first"], frame_stack(self.config.env_config))
+        steps = {name: batch[name] for name in ("rewards", "terminated", "valid")}
+        return batch | {"obs": obs} | n_step_targets(**steps, n_step=options.n_step, gamma=options.gamma)
 
     def _augmented(self, values: Any) -> Any:
         is_image = values.ndim == 5

@@ -37,7 +37,7 @@ class Actor(nn.Module):
 
     def forward(self, observation: Observation) -> ActionDistribution:
         """Return the distribution over actions for a batch of observations, of an encoder without memory."""
-        return self.head(self.encoder(observation))
+        return self.head(self.encoder.encode(observation, None)[0])
 
     @torch.no_grad()
     def act(self, observation: Observation) -> torch.Tensor:

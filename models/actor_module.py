@@ -51,6 +51,11 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         raise NotImplementedError
 
     @property
+    def state_dim(self) -> int:
+        """S, the numbers that a runner carries from decision to decision; 0: there is no memory."""
+        return self.actor.encoder.state_dim
+
+    @property
     def critic_encoder(self) -> Encoder:
         """The encoder whose features the critics see."""
         return self.actor.encoder if self.shared_encoder else self.own_critic_encoder
@@ -62,9 +67,16 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         return sorted({name.partition(".")[0] for name in self.state_dict()} - {"actor"})
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
-        policy = self.actor(batch[Columns.OBS])
+        """Drive: `STATE_IN` is the `Memory` of one step, `STATE_OUT` the state after it, where there is a memory."""
+        features, state = self.actor.encoder.encode(batch[Columns.OBS], batch.get(Columns.STATE_IN))
+        return self.decide(features) | ({} if state is None else {Columns.STATE_OUT: state})
+
+    def decide(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return actions that explore, and their log densities, from the actor's features."""
+        policy = self.actor.head(features)
         actions = policy.sample()
         return {Columns.ACTIONS: actions, Columns.ACTION_LOGP: policy.log_prob(actions)}
 
     def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
-        return {Columns.ACTIONS: self.actor.act(batch[Columns.OBS])}
+        actions, state = self.actor.step(batch[Columns.OBS], batch.get(Columns.STATE_IN))
+        return {Columns.ACTIONS: actions} | ({} if state is None else {Columns.STATE_OUT: state})

@@ -1,6 +1,7 @@
 """The building blocks that encoders and heads share."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -31,13 +32,30 @@ def floats(pixels: torch.Tensor) -> torch.Tensor:
 
 def mlp(in_dim: int, hidden: Sequence[int], out_dim: int, out_gain: float = 1.0) -> nn.Sequential:
     """Build a multi-layer perceptron with ReLU between its layers and a linear output of `out_gain`."""
-    check_sizes(hidden=hidden)
+    width = hidden[-1] if hidden else in_dim
+    return nn.Sequential(*fully_connected(in_dim, hidden), orthogonal(nn.Linear(width, out_dim), out_gain))
+
+
+def fully_connected(in_dim: int, widths: Sequence[int]) -> nn.Sequential:
+    """Build linear layers of these widths, a ReLU after each."""
+    check_sizes(hidden=widths)
     layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [orthogonal(nn.Linear(in_dim, width)), nn.ReLU()]
-        in_dim = width
-    layers.append(orthogonal(nn.Linear(in_dim, out_dim), out_gain))
+    for in_width, out_width in pairwise([in_dim, *widths]):
+        layers += [orthogonal(nn.Linear(in_width, out_width)), nn.ReLU()]
     return nn.Sequential(*layers)
+
+
+class Latent(nn.Sequential):
+    """A linear layer, LayerNorm and tanh; what follows the product is computed in float32."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__(orthogonal(nn.Linear(in_dim, out_dim), 1.0), nn.LayerNorm(out_dim), nn.Tanh())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map `(…, in_dim)` to `(…, out_dim)` in [-1, 1]."""
+        linear, normalise, squash = self
+        features: torch.Tensor = squash(normalise(linear(x).float()))
+        return features
 
 
 def check_sizes(**sizes: Sequence[int] | int) -> None:

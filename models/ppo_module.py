@@ -8,6 +8,7 @@ from ray.rllib.core.columns import Columns
 from models.actor_module import ActorModule
 from models.encoder import Observation
 from models.heads import ValueHead
+from models.memory import Memory
 
 
 class PPOModule(ActorModule):
@@ -23,24 +24,44 @@ class PPOModule(ActorModule):
         """Build the value head."""
         self.critic = ValueHead(feature_dim=self.critic_encoder.feature_dim, hidden=self.model_config["critic_hidden"])
 
-    def values(self, observation: Observation) -> torch.Tensor:
-        """Return state values `(B,)`."""
-        return self.critic(self.critic_encoder(observation))
+    @property
+    def state_dim(self) -> int:
+        """S; a critic with an encoder of its own has a state of its own, after the actor's."""
+        return self.actor.encoder.state_dim * (1 if self.shared_encoder else 2)
+
+    def values(self, observation: Observation, memory: Memory | None = None) -> torch.Tensor:
+        """Return state values, one a row."""
+        return self.critic(self._features(observation, memory)[1])
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
-        features = self.actor.encoder(batch[Columns.OBS])
-        policy = self.actor.head(features)
-        actions = policy.sample()
-        values = self._values(features, batch[Columns.OBS])
-        return {Columns.ACTIONS: actions, Columns.ACTION_LOGP: policy.log_prob(actions), Columns.VF_PREDS: values}
-
-    def _values(self, features: torch.Tensor, observation: Observation) -> torch.Tensor:
-        return self.critic(features if self.shared_encoder else self.critic_encoder(observation))
+        seen, judged, state = self._features(batch[Columns.OBS], batch.get(Columns.STATE_IN))
+        driven = self.decide(seen) | {Columns.VF_PREDS: self.critic(judged)}
+        return driven | ({} if state is None else {Columns.STATE_OUT: state})
 
     def evaluate(
-        self, observation: Observation, actions: torch.Tensor
+        self, observation: Observation, actions: torch.Tensor, memory: Memory | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return log densities of `actions`, entropies and values, each `(B,)`, in one pass of a shared encoder."""
-        features = self.actor.encoder(observation)
-        policy = self.actor.head(features)
-        return policy.log_prob(actions), policy.entropy(), self._values(features, observation)
+        """Return log densities of `actions`, entropies and values, one a row, in one pass of a shared encoder.
+
+        Args:
+            observation: Rows, of sequences as in `Encoder.encode` where there is a memory.
+            actions: One a row.
+            memory: Of the sequences.
+        """
+        seen, judged, _ = self._features(observation, memory)
+        policy = self.actor.head(seen)
+        return policy.log_prob(actions), policy.entropy(), self.critic(judged)
+
+    def _features(
+        self, observation: Observation, memory: Memory | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Return what the actor's head and what the critic reads, and the state `(B, S)` after it."""
+        if self.shared_encoder:
+            features, state = self.actor.encoder.encode(observation, memory)
+            return features, features, state
+        halves: list[Memory | None] = [None, None]
+        if memory is not None:
+            halves = [Memory(state, memory.is_first) for state in memory.state.chunk(2, dim=-1)]
+        seen, actors = self.actor.encoder.encode(observation, halves[0])
+        judged, critics = self.critic_encoder.encode(observation, halves[1])
+        return seen, judged, None if actors is None or critics is None else torch.cat([actors, critics], dim=-1)

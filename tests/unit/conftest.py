@@ -56,14 +56,20 @@ def build_module(single_space, action_space, tiny_encoder):
     """Return a function from an RLModule's class to one with tiny networks, over unstacked frames."""
 
     def build(
-        module_class, *, shared_encoder=True, inference_only=False, head="SquashedGaussianHead", precision="float32"
+        module_class,
+        *,
+        encoder=tiny_encoder,
+        shared_encoder=True,
+        inference_only=False,
+        head="SquashedGaussianHead",
+        precision="float32",
     ):
         return module_class(
             observation_space=single_space,
             action_space=action_space,
             inference_only=inference_only,
             model_config={
-                "encoder": tiny_encoder,
+                "encoder": encoder,
                 "head": {"_target_": f"models.heads.{head}", "hidden": [8]},
                 "critic_hidden": [8],
                 "precision": precision,

@@ -15,7 +15,7 @@ def ppo(build_module, bare_learner):
         torch.manual_seed(0)
         net = build_module(PPOModule, head="BetaHead")
         numbers = {"clip": 0.2, "value_coeff": 0.5, "entropy_coeff": 0.0, "gamma": 0.9, "gae_lambda": 0.95}
-        steps = {"epochs": 1, "minibatch_size": 1000}
+        steps = {"epochs": 1, "minibatch_size": 1000, "sequence_length": 16}
         return bare_learner(
             PPOLearner, net, torch.optim.Adam(net.parameters(), lr=1e-2, fused=True), **numbers | steps | options
         )
