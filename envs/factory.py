@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from envs.action_history import ACTION_HISTORY, ActionHistory, VectorActionHistory, action_history
 from envs.arguments import check_names, check_range, check_types
 from envs.errors import ConfigError
 from envs.seeds import episode_seeds, training_range_from
@@ -17,7 +18,7 @@ TARGET = "_target_"
 FRAME_STACK = "frame_stack"
 TRAIN_SEEDS = "train_seeds"
 EVALUATION = "evaluation"
-_NOT_ARGUMENTS = (TARGET, FRAME_STACK, TRAIN_SEEDS, EVALUATION)
+_NOT_ARGUMENTS = (TARGET, FRAME_STACK, ACTION_HISTORY, TRAIN_SEEDS, EVALUATION)
 GIVEN = ("training", "render_mode")  # arguments of every env that the caller decides, not the config
 
 
@@ -26,17 +27,18 @@ def make_env(config: Mapping[str, Any], *, training: bool = False, render_mode: 
 
     Args:
         config: `_target_` (the class, `envs.carracing.env.CarRacingEnv`) and its keyword arguments. `frame_stack` is
-            left out: envs emit single frames, and whoever reads them stacks (`envs.stacking`). `evaluation` holds
-            arguments that differ without `training`, `train_seeds` the tracks of training (`envs.seeds`).
+            left out: envs emit single frames, and whoever reads them stacks (`envs.stacking`). `action_history` adds
+            as many of the last actions to observations (`envs.action_history`). `evaluation` holds arguments that
+            differ without `training`, `train_seeds` the tracks of training (`envs.seeds`).
         training: training rules (early ends, shaped rewards) apply; without it the env is the plain task.
         render_mode: Gymnasium's, `None`, `rgb_array` or `human`.
 
     Raises:
         ConfigError: the target is missing, does not import or is no env; or a key is unknown, missing or ill-typed.
     """
-    env_class = _env_class(config)
-    arguments = _arguments(env_class, config, training)
-    return env_class(**arguments, training=training, render_mode=render_mode)
+    depth = action_history(config)
+    env = _bare_env(config, training, render_mode)
+    return ActionHistory(env, depth) if depth else env
 
 
 def make_vector_env(
@@ -69,6 +71,7 @@ def make_vector_env(
     """
     check_range("num_envs", num_envs, 1)
     check_range("runner", runner, 0, num_runners - 1)
+    depth = action_history(config)
     seeds = training_range_from(config.get(TRAIN_SEEDS))
     places = range(runner * num_envs, (runner + 1) * num_envs) if training else ()
     streams = [
@@ -80,14 +83,21 @@ def make_vector_env(
     if native is not None:
         arguments = _arguments(env_class, config, training)
         vector_class: Callable[..., VectorEnv[Any, Any, Any]] = pkgutil.resolve_name(native)
-        return vector_class(num_envs, seeds=streams if training else None, training=training, **arguments)
+        envs = vector_class(num_envs, seeds=streams if training else None, training=training, **arguments)
+        return VectorActionHistory(envs, depth) if depth else envs
 
     def build(index: int) -> gym.Env[Any, Any]:
-        env = make_env(config, training=training)
+        env = _bare_env(config, training, None)
         return TrainingSeeds(env, streams[index]) if training else env
 
     builders = [functools.partial(build, index) for index in range(num_envs)]
-    return SyncVectorEnv(builders, autoreset_mode=AutoresetMode.NEXT_STEP)
+    envs = SyncVectorEnv(builders, autoreset_mode=AutoresetMode.NEXT_STEP)
+    return VectorActionHistory(envs, depth) if depth else envs
+
+
+def _bare_env(config: Mapping[str, Any], training: bool, render_mode: str | None) -> gym.Env[Any, Any]:
+    env_class = _env_class(config)
+    return env_class(**_arguments(env_class, config, training), training=training, render_mode=render_mode)
 
 
 def _arguments(env_class: Callable[..., Any], config: Mapping[str, Any], training: bool) -> dict[str, Any]:

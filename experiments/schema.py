@@ -8,6 +8,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from envs.errors import ConfigError
+from experiments.presets import expand_preset
 
 
 @dataclass
@@ -107,10 +108,11 @@ def register_schema() -> None:
 
 
 def to_plain(config: DictConfig, schema: type = RunConfig) -> dict[str, Any]:
-    """Resolve a composed config into plain dicts with absolute paths, as it may cross processes.
+    """Resolve a composed config into plain dicts with absolute paths, the model's preset put in its place.
 
     Raises:
-        ConfigError: A mandatory value is missing, or `+KEY=VALUE` added a key to a section that is ours.
+        ConfigError: A mandatory value is missing, `+KEY=VALUE` added a key to a section that is ours, or the model has
+            no such preset.
     """
     missing = _first_missing("", OmegaConf.to_container(config, resolve=False))
     if missing is not None:
@@ -119,7 +121,7 @@ def to_plain(config: DictConfig, schema: type = RunConfig) -> dict[str, Any]:
     config.paths.outputs = str(Path(config.paths.outputs).absolute())
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     _check_keys("", plain, schema)
-    return plain
+    return plain | {"model": expand_preset(plain["model"])} if "model" in plain else plain
 
 
 def _first_missing(prefix: str, section: Any) -> str | None:

@@ -23,6 +23,7 @@ from experiments.cluster import start_ray
 from experiments.commit import current_commit
 from experiments.evaluate import describe_results, evaluate
 from experiments.logs import console_through, log_to
+from experiments.model_size import ModelSize
 from experiments.plan import Plan, available_cores
 from experiments.progress import LiveLine
 from experiments.runs import create_run_folder, find_trial_folders, write_config
@@ -47,20 +48,20 @@ def run(config: DictConfig) -> int:
     outputs = Path(config.paths.outputs).absolute()
     if config.resume is None:
         plain = new_config(config)
-        plan = check_run(plain)
+        plan, size = check_run(plain)
         run_folder = create_run_folder(outputs, plain["name"], plain["choices"])
     else:
         run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
-        plan = check_run(plain)
+        plan, size = check_run(plain)
         check_trials(run_folder)
         folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
     claim = folders.claim(run_folder, timeout_s=2.0)
     (run_folder / folders.TRIALS).mkdir(exist_ok=True)
     write_config(run_folder, plain)
     log_to(run_folder / folders.LOG)
-    print(_header(plain, plan, run_folder), flush=True)
+    print(_header(plain, plan, size, run_folder), flush=True)
     with claim:
-        return Sweep(plain, plan, run_folder, started_at).run()
+        return Sweep(plain, plan, run_folder, started_at, size.tags()).run()
 
 
 def new_config(config: DictConfig) -> dict[str, Any]:
@@ -77,7 +78,15 @@ def new_config(config: DictConfig) -> dict[str, Any]:
 class Sweep:
     """One execution of a run, new or resumed."""
 
-    def __init__(self, config: dict[str, Any], plan: Plan, run_folder: Path, started_at: float) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        plan: Plan,
+        run_folder: Path,
+        started_at: float,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        self._more_tags = tags or {}
         self._config, self._plan, self._folder, self._started_at = config, plan, run_folder, started_at
         self._line = LiveLine(sys.stderr, stop_frames=config["stop"]["frames"], stop_wall_s=config["stop"]["wall_s"])
         self._interrupt = Interrupt(run_folder / folders.STOP_REQUEST, self._line.note)
@@ -206,7 +215,7 @@ class Sweep:
 
     def _tags(self) -> dict[str, str]:
         chosen = {group: word for group, word in self._config["choices"].items() if word is not None}
-        return {**chosen, "seed": str(self._config["seed"]), **self._made_with()}
+        return {**chosen, "seed": str(self._config["seed"]), **self._made_with(), **self._more_tags}
 
     def _made_with(self) -> dict[str, str]:
         return {"commit": current_commit(), "host": platform.node()}
@@ -238,10 +247,16 @@ def _free_port(first: int) -> int:
     return first
 
 
-def _header(config: dict[str, Any], plan: Plan, run_folder: Path) -> str:
+def _header(config: dict[str, Any], plan: Plan, size: ModelSize, run_folder: Path) -> str:
     """Return what is about to happen, in a few lines."""
     choices = " ".join(f"{group}={word}" for group, word in config["choices"].items() if word is not None)
     limits = ", ".join(f"{name} {value:g}" for name, value in config["stop"].items() if value is not None)
     return "\n".join(
-        (f"{choices} seed={config['seed']}", f"  stop at  {limits}", f"  machine  {plan}", f"  folder   {run_folder}")
+        (
+            f"{choices} seed={config['seed']}",
+            f"  stop at  {limits}",
+            f"  machine  {plan}",
+            f"  model    {config['model']['_target_'].rpartition('.')[2]}: {size}",
+            f"  folder   {run_folder}",
+        )
     )

@@ -1,6 +1,7 @@
 """What cannot be done is refused in words, with exit code 2, before anything heavy starts."""
 
 import os
+import re
 import sys
 
 import gymnasium as gym
@@ -55,6 +56,7 @@ def test_unknown_option_lists_the_choices(refuse, word, choices):
         ("sede=1", ["sede", "seed"]),
         ("stop.frame=1", ["stop.frame", "frames, return_mean, wall_s"]),
         ("env.image_sise=32", ["env.image_sise", "image_size"]),
+        ("model.chanels=[8]", ["model.chanels", "channels", "preset"]),
         ("algo.training.learning_rate=1", ["learning_rate", "lr"]),
         ("ray.cpus=1", ["ray.cpus", "num_cpus"]),
         ("+algo.training.learning_rate=1", ["learning_rate", "lr", "gamma"]),
@@ -101,6 +103,7 @@ def test_unknown_key_lists_the_keys(refuse, word, expected):
         ("algo.training.head._target_=models.heads.BetaHead", ["SquashedGaussianHead", "BetaHead"]),
         ("algo.training.head._target_=os.system", ["os.system", "models.heads.SquashedGaussianHead"]),
         ("model.strides=[0,2,1]", ["strides=[0, 2, 1]", "at least 1"]),
+        ("model.preset=tmlr", ["model.preset=tmlr", "nature, tmrl, impala"]),
         ("algo=null", ["one of its options", "--help"]),
         ("--multirun", ["--multirun"]),
     ],
@@ -121,8 +124,23 @@ def test_model_that_does_not_fit_the_env(refuse):
     assert "36 pixels" in message
 
 
-def test_image_model_on_a_vector_env(refuse):
-    assert "exactly one image" in refuse("env=dummy", "env.obs=vector")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("model.preset=tmrl", "env.image_size=49"), "too small .*the smallest is 50 pixels"),
+        (("model.preset=impala", "model.kernels=[3]"), "ImpalaEncoder has no argument kernels; it takes channels"),
+        (("model=vit", "env.image_size=44"), "patch=8 does not divide an image of 44x44.*multiple of 8"),
+        (("model=vit", "model.heads=7"), "heads=7 do not divide width=64"),
+    ],
+)
+def test_sizes_of_a_preset_that_do_not_fit(refuse, words, expected):
+    message = refuse("env=dummy", *words)
+    assert re.search(f"model=(cnn|vit) does not fit env=dummy with algo=sac: .*{expected}", message), message
+
+
+@pytest.mark.parametrize("model", ["cnn", "vit"])
+def test_image_model_on_a_vector_env(refuse, model):
+    assert "exactly one image" in refuse("env=dummy", "env.obs=vector", f"model={model}")
 
 
 def test_experiment_with_another_algorithm(refuse):

@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import pytest
+import yaml
 
 from envs.errors import ConfigError
 from experiments.algorithm import build_config
@@ -16,11 +17,19 @@ def options(group):
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def presets():
+    """Return the presets that are not their model's default: every point starts with that already."""
+    sections = {model: yaml.safe_load((CONF / "model" / f"{model}.yaml").read_text()) for model in options("model")}
+    return [
+        (model, word) for model, one in sections.items() for word in one.get("presets", ()) if word != one["preset"]
+    ]
+
+
 SIGHTLESS = "mlp"  # needs an observation without an image
 
 
 def assert_starts(config):
-    plan = check_run(config)
+    plan, _ = check_run(config)
     rllib = build_config(config, plan)
     assert rllib.options.model_dump() == config["algo"]["training"]
     assert rllib.num_env_runners == plan.num_env_runners
@@ -36,6 +45,12 @@ def test_every_point_can_start(compose, tmp_path, env, model, algo):
         return
     with pytest.raises(ConfigError, match=f"model={model} does not fit env={env} with algo={algo}.*model=cnn"):
         check_run(config)
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+@pytest.mark.parametrize(("model", "preset"), presets())
+def test_every_preset_can_start(compose, tmp_path, model, preset, algo):
+    assert_starts(compose(f"model={model}", f"model.preset={preset}", f"algo={algo}", f"paths.outputs={tmp_path}"))
 
 
 @pytest.mark.parametrize("algo", options("algo"))

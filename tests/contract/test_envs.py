@@ -122,6 +122,10 @@ def test_steps_as_a_vector(config):
 
 
 def test_a_vector_steps_as_single_envs(config):
+    assert_a_vector_steps_as_single_envs(config)
+
+
+def assert_a_vector_steps_as_single_envs(config):
     envs = make_vector_env(config, num_envs=2, training=False)
     singles = [make_env(config) for _ in range(2)]
     envs.action_space.seed(0)
@@ -139,6 +143,15 @@ def test_a_vector_steps_as_single_envs(config):
     envs.close()
     for env in singles:
         env.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*(symmetric and normalized|different from the unwrapped).*")
+def test_a_history_of_actions_keeps_the_contract(config):
+    config["action_history"] = 2
+    env = make_env(config, training=True)
+    check_env(env, skip_render_check=True)
+    env.close()
+    assert_a_vector_steps_as_single_envs(config)
 
 
 def item_of(observations, index):

@@ -13,27 +13,25 @@ from experiments.algorithm import build_config
 from experiments.cluster import start_ray
 from experiments.plan import Plan, fast_precision
 
-TINY = (
-    "env=dummy",
-    "env.num_decisions=16",
-    "ray.num_env_runners=1",
-    "ray.envs_per_runner=4",
-    "model.channels=[8]",
-    "model.kernels=[8]",
-    "model.strides=[8]",
-    "model.image_features=16",
-)
+TINY = ("env=dummy", "env.num_decisions=16", "ray.num_env_runners=1", "ray.envs_per_runner=4")
+TINY_CNN = ("model.channels=[8]", "model.kernels=[8]", "model.strides=[8]", "model.image_features=16")
+TINY_MODELS = {
+    "cnn": TINY_CNN,
+    "vit": ("model=vit", "model.width=8", "model.depth=1", "model.heads=2"),
+    "cnn_lstm": ("model=cnn_lstm", *TINY_CNN, "model.hidden=16", "model.layers=1"),
+    "mlp": ("model=mlp", "model.hidden=[16]", "env.obs=vector"),
+}
 TINY_SAC = (
-    *TINY,
     "algo=sac",
     "algo.training.start_after_decisions=64",
     "algo.training.batch_size=16",
+    "algo.training.sequence_length=4",
+    "algo.training.burn_in=4",
     "algo.training.replay_capacity=4000",
     "algo.training.critic_hidden=[16]",
     "algo.training.head.hidden=[16]",
 )
 TINY_PPO = (
-    *TINY,
     "algo=ppo",
     "algo.training.rollout_steps=32",
     "algo.training.minibatch_size=32",
@@ -43,8 +41,15 @@ TINY_PPO = (
 
 @pytest.fixture(scope="session")
 def tiny():
-    """The words of a run that takes no time, by algorithm."""
-    return {"sac": TINY_SAC, "ppo": TINY_PPO}
+    """The words of a run that takes no time, by algorithm, with the CNN or another model."""
+    return {"sac": (*TINY, *TINY_CNN, *TINY_SAC), "ppo": (*TINY, *TINY_CNN, *TINY_PPO)}
+
+
+@pytest.fixture(scope="session")
+def tiny_with():
+    """Return a function from an algorithm and a model to the words of a run that takes no time."""
+    algorithms = {"sac": TINY_SAC, "ppo": TINY_PPO}
+    return lambda algorithm, model: (*TINY, *TINY_MODELS[model], *algorithms[algorithm])
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from experiments.frame_table import FrameTable
+from models.memory import Memory
 
 ALGORITHMS = ["ppo", "sac"]
 
@@ -34,6 +35,17 @@ def observation(algorithm):
     return {name: torch.from_numpy(part[None]) for name, part in space.sample().items()}
 
 
+def steps(algorithm, observation):
+    """Return the actions of three decisions before the same observation: a policy with a memory changes its mind."""
+    actor, size = algorithm.learner.net.actor, (1, algorithm.learner.net.actor.encoder.state_dim)
+    state, actions = torch.zeros(size), []
+    for step in range(3):
+        memory = Memory.of_one_step(state, torch.tensor([step == 0])) if size[1] else None
+        action, state = actor.step(observation, memory)
+        actions.append(action)
+    return torch.cat(actions)
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_the_same_seed_trains_the_same(build, tiny, name):
     def trained(seed):  # one after the other: the learner draws from torch's global generator
@@ -47,37 +59,45 @@ def test_the_same_seed_trains_the_same(build, tiny, name):
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
 
+# Every model with every algorithm; one with more envs than before and a shared encoder, the next with fewer and two.
 @pytest.mark.parametrize("name", ALGORITHMS)
-@pytest.mark.parametrize(("shared", "num_envs"), [("true", 6), ("false", 2)], ids=["more envs", "fewer envs"])
-def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny, tmp_path, name, shared, num_envs):
-    words = (*tiny[name], f"algo.training.shared_encoder={shared}")
+@pytest.mark.parametrize(
+    ("model", "shared", "num_envs"),
+    [("cnn", "true", 6), ("vit", "false", 2), ("cnn_lstm", "true", 2), ("cnn_lstm", "false", 6), ("mlp", "false", 6)],
+)
+def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny_with, tmp_path, name, model, shared, num_envs):
+    words = (*tiny_with(name, model), f"algo.training.shared_encoder={shared}")
     one = build(*words, replay=tmp_path / "replay")
     train(one, 8)
     torch.save(one.training_state(), tmp_path / "state.pt")
     seen = observation(one)
-    expected = one.learner.net.actor.act(seen)
+    expected = steps(one, seen)
     kept = weights(one), one.frames, one.decisions, one.updates, one.return_mean
     one.stop()
 
     other = build(*words, "seed=9", replay=tmp_path / "replay", envs_per_runner=num_envs)  # four before
-    assert not torch.equal(other.learner.net.actor.act(seen), expected)
+    assert not torch.equal(steps(other, seen), expected)
     other.restore_training_state(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert torch.equal(other.learner.net.actor.act(seen), expected)
+    assert torch.equal(steps(other, seen), expected)
     assert (other.frames, other.decisions, other.updates, other.return_mean) == kept[1:]
     assert_equal(weights(other), kept[0])
     train(other, kept[3] + 4)
 
 
-@pytest.mark.parametrize("shared", ["true", "false"])
-def test_runners_send_what_the_learners_critic_thinks_of_every_observation(build, tiny, shared):
-    algorithm = build(*tiny["ppo"], f"algo.training.shared_encoder={shared}", "env.frame_stack=2")
+@pytest.mark.parametrize(("model", "shared"), [("cnn", "true"), ("cnn", "false"), ("cnn_lstm", "false")])
+def test_runners_send_what_the_learners_critic_thinks_of_every_observation(build, tiny_with, model, shared):
+    """A policy with a memory thinks of sequences of the whole fragment, from the state that its runner sent."""
+    algorithm = build(*tiny_with("ppo", model), f"algo.training.shared_encoder={shared}", "env.frame_stack=2")
     train(algorithm, 4)
-    algorithm.request_fragments(20)
+    algorithm.request_fragments(20, sequence_length=20)
     (fragment,) = algorithm.collect_fragments().values()
     assert fragment.values.shape == (21, 4)
-    table = FrameTable([fragment], torch.device("cpu"))
+    slots = torch.arange(21 * 4).reshape(21, 4).T.flatten()  # env after env
+    is_first = torch.from_numpy(fragment.age.T == 0)
+    memory = None if fragment.states is None else Memory(torch.from_numpy(fragment.states[0]), is_first)
     with torch.no_grad():
-        expected = algorithm.learner.net.values(table.read(torch.arange(21 * 4))).numpy().reshape(21, 4)
+        found = algorithm.learner.net.values(FrameTable([fragment], torch.device("cpu")).read(slots), memory)
+    expected = found.numpy().reshape(4, 21).T
     # The learner sees all slots in one batch, the runner four at a time: bfloat16 rounds them differently.
     np.testing.assert_allclose(fragment.values, expected, atol=0.02)
     assert expected.std() > 0.04  # no two critics agree so well by chance

@@ -1,5 +1,6 @@
 """The dummy env: what its optimum and a random policy earn, what it shows, how it fails."""
 
+import itertools
 import statistics
 import timeit
 
@@ -16,10 +17,10 @@ COAST = np.zeros(2, np.float32)
 def returns(env, policy, episodes=50):
     totals = []
     for seed in range(episodes):
-        env.reset(seed=seed)
+        observation, _ = env.reset(seed=seed)
         total, done = 0.0, False
         while not done:
-            _, reward, terminated, truncated, _ = env.step(policy())
+            observation, reward, terminated, truncated, _ = env.step(policy(observation))
             assert 0.0 <= reward <= 1.0
             total += reward
             done = terminated or truncated
@@ -29,13 +30,13 @@ def returns(env, policy, episodes=50):
 
 def test_scripted_policy_earns_nine_tenths_of_the_maximum_on_every_track():
     env = DummyEnv(num_decisions=64)
-    assert min(returns(env, env.optimal_action)) >= 0.9 * 64
+    assert min(returns(env, lambda _: env.optimal_action())) >= 0.9 * 64
 
 
 def test_random_policy_earns_less_than_a_fifth():
     env = DummyEnv(num_decisions=64)
     random = np.random.default_rng(0)
-    assert statistics.mean(returns(env, lambda: random.uniform(-1, 1, 2))) <= 0.2 * 64
+    assert statistics.mean(returns(env, lambda _: random.uniform(-1, 1, 2))) <= 0.2 * 64
 
 
 def test_reward_is_speed_times_closeness_to_the_centre():
@@ -79,6 +80,62 @@ def test_image_shows_lane_bend_and_speed():
         assert lane == pytest.approx(-offset / 1.75 * 16, abs=1.0)  # a car right of the centre sees the lane left
         assert np.sign(lane_ahead - lane) == np.sign(bend)
         assert (image[-1] == 128).sum() == round(speed * 32)
+
+
+def test_cues_are_shown_where_bends_begin_and_after_every_16_decisions_of_them():
+    """The env without cues tells when bends change; the driving is the same."""
+    plain, env = DummyEnv(num_decisions=200), DummyEnv(num_decisions=200, cue_steps=3)
+    random = np.random.default_rng(0)
+    cues = {begin + later for begin in range(0, 200, 16) for later in (0, 1, 2)}
+    shown = []
+    for seed in range(3):
+        expected, observation, age = plain.reset(seed=seed)[0], env.reset(seed=seed)[0], 0
+        done = False
+        while not done:
+            is_cue = age in cues
+            shown.append(is_cue)
+            for name, part in expected.items():
+                np.testing.assert_array_equal(observation[name], part if is_cue else np.zeros_like(part))
+            bend = expected["vector"][2]
+            action = plain.optimal_action() + random.normal(0, 0.05, 2)
+            np.testing.assert_array_equal(plain.optimal_action(), env.optimal_action())
+            (expected, *ends, info), (observation, *others, other_info) = plain.step(action), env.step(action)
+            assert (ends, info) == (others, other_info)
+            age = age + 1 if expected["vector"][2] == bend else 0
+            done = ends[1] or ends[2]
+    assert 0.1 < np.mean(shown) < 0.5
+    np.testing.assert_array_equal(DummyEnv(cue_steps=1, obs="image").reset(seed=0)[0], plain.reset(seed=0)[0]["image"])
+
+
+def test_a_memory_of_the_last_bend_is_all_that_cues_ask_for():
+    env = DummyEnv(obs="vector", cue_steps=3)
+    remembered = []
+
+    def policy(vector):
+        if vector.any():
+            remembered.append(vector[2] * 0.16)  # the sharpest bend
+            return env.optimal_action()
+        return np.array([remembered[-1] / 0.25, 1], np.float32)  # the steering rate
+
+    assert statistics.mean(returns(env, policy)) >= 0.9 * 64
+
+
+def test_without_a_memory_no_constant_steering_between_cues_earns_half_of_it():
+    env = DummyEnv(obs="vector", cue_steps=3)
+    best = 0.0
+    for blind in itertools.product((-0.5, -0.25, 0, 0.25, 0.5), (-0.1, 0.0, 1.0)):
+
+        def policy(vector, blind=blind):
+            return env.optimal_action() if vector.any() else np.array(blind, np.float32)
+
+        best = max(best, statistics.mean(returns(env, policy)))
+    assert best <= 0.5 * 64
+
+
+def test_chance_earns_less_than_a_fifth_with_cues_too():
+    env = DummyEnv(cue_steps=3)
+    random = np.random.default_rng(0)
+    assert statistics.mean(returns(env, lambda _: random.uniform(-1, 1, 2))) <= 0.2 * 64
 
 
 @pytest.mark.parametrize(("obs", "shape"), [("image", (16, 16, 1)), ("vector", (3,))])
@@ -132,6 +189,8 @@ def test_a_step_without_an_episode_asks_for_reset():
         ({"image_size": "32"}, "image_size: int, got '32'"),
         ({"image_size": 4}, "image_size to be at least 8"),
         ({"num_decisions": 0}, "num_decisions to be at least 1"),
+        ({"cue_steps": 16}, "cue_steps to be in 0 … 15, got 16"),
+        ({"cue_steps": True}, "cue_steps: int, got True"),
         ({"render_mode": "human"}, "one of rgb_array"),
     ],
 )
@@ -145,6 +204,10 @@ def test_renders_its_image():
     observation, _ = env.reset(seed=0)
     np.testing.assert_array_equal(env.render(), np.dstack([observation["image"]] * 3))
     assert DummyEnv().render() is None
+    hidden = DummyEnv(render_mode="rgb_array", image_size=16, cue_steps=1)
+    hidden.reset(seed=1)  # no other bend begins in its first step
+    assert not hidden.step(COAST)[0]["image"].any()
+    assert hidden.render().any()  # whoever watches sees the scene
 
 
 @pytest.mark.timing

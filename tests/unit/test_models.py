@@ -16,6 +16,7 @@ from models.mlp import MLPEncoder
 
 BATCH = 5
 NATURE = {"channels": [32, 64, 64], "kernels": [8, 4, 3], "strides": [4, 2, 1]}  # Mnih et al., 2015
+LATENTS = {"image_features": 8, "vector_features": 4}
 
 
 def image_box(side=12, channels=1):
@@ -76,11 +77,18 @@ def test_images_are_scaled_to_one(encoder, observation):
 
 def test_an_image_of_the_smallest_size_fits_and_a_smaller_one_is_refused():
     """By hand, from the last convolution back: 1 -> 3 -> (3 - 1) 2 + 4 = 8 -> (8 - 1) 4 + 8 = 36."""
-    sizes = NATURE | {"image_features": 8, "vector_features": 4}
+    sizes = NATURE | LATENTS
     smallest = CNNEncoder(observation_space=gym.spaces.Dict({"image": image_box(36)}), **sizes)
     assert smallest({"image": torch.zeros(1, 36, 36, 1, dtype=torch.uint8)}).shape == (1, 8)
     with pytest.raises(ValueError, match=r"35x35 is too small .*smallest is 36 pixels"):
         CNNEncoder(observation_space=gym.spaces.Dict({"image": image_box(35)}), **sizes)
+
+
+def test_weights_have_the_names_that_saved_policies_know(single_space):
+    cnn = CNNEncoder(observation_space=single_space, channels=[4, 4], kernels=[4, 2], strides=[2, 1], **LATENTS)
+    layers = ["convolutions.0", "convolutions.2", "image_latent.0", "image_latent.1", "vector_latent.0"]
+    names = [f"{layer}.{part}" for layer in [*layers, "vector_latent.1"] for part in ("weight", "bias")]
+    assert list(cnn.state_dict()) == names
 
 
 @pytest.mark.parametrize(
