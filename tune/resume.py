@@ -38,7 +38,9 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
         key, _, _ = override.lstrip("+~").partition("=")
         if key == "resume" or key == "paths.outputs":
             continue
-        if key in saved["choices"]:
+        if key.startswith("model.preset"):  # a saved model has sizes alone: all of them are compared
+            before, now = saved["model"], asked["model"]
+        elif key in saved["choices"]:
             word = override.partition("=")[2]
             before, now = saved["choices"][key], None if word == "null" else word
         else:

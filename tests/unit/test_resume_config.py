@@ -93,7 +93,9 @@ def test_what_may_change_changes_and_nothing_else(resume, word, path, value):
         ("algo.training.lr=0.5", "algo.training.lr: saved 0.001, asked 0.5"),
         ("model.channels=[1,2,3]", r"model.channels: saved \[32, 64, 64\], asked \[1, 2, 3\]"),
         ("+model.wings=2", "model.wings: saved None, asked 2"),
-        ("~model.channels", r"model.channels: saved \[32, 64, 64\], asked None"),
+        ("model.preset=impala", r"model.preset: saved .*CNNEncoder.*, asked .*ImpalaEncoder"),
+        ("model.presets.nature.channels=[1,2,3]", r"model.presets.nature.channels: saved .*32, 64.*, asked .*1, 2, 3"),
+        ("~algo.training.gamma", r"algo.training.gamma: saved 0.99, asked None"),
         ("tracking=none", "tracking: saved .*MlflowTracker.*asked .*NoTracker"),
         ("debug=smoke", "debug: saved None, asked smoke"),
     ],
@@ -116,6 +118,14 @@ def test_all_that_is_refused_is_shown_at_once(resume):
 def test_saying_again_what_is_saved_is_no_difference(resume, word):
     saved, config = resume("env=dummy", "algo=ppo", "seed=5", "algo.training.lr=1e-3", "stop.frames=100")(word)
     assert config == saved
+
+
+def test_the_preset_of_a_run_may_be_said_again_and_no_other(resume):
+    go_on = resume("env=dummy", "env.image_size=64", "model.preset=tmrl")
+    saved, config = go_on("model.preset=tmrl")
+    assert config == saved
+    with pytest.raises(ConfigError, match=r"model.preset: saved .*TMRLEncoder.*, asked .*CNNEncoder"):
+        go_on("model.preset=nature")
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path, command_line):
