@@ -24,7 +24,7 @@ class ActorCriticOptions(BaseModel):
     gamma: float = Field(gt=0, le=1)  # discount per decision
     reward_scale: float = Field(gt=0)  # multiplies rewards in the learner; reported returns stay unscaled
     max_grad_norm: float = Field(gt=0)
-    shared_encoder: bool
+    shared_encoder: bool | None  # null: unless the encoder has a memory
     head: dict[str, Any]  # `_target_` and sizes of the action head
     critic_hidden: list[int]
 

@@ -1,4 +1,4 @@
-"""`python -m experiments.evaluate run=latest`: the score protocol, on a policy's two files and nothing else."""
+"""`python -m experiments.evaluate run=latest`: the score protocol, on a policy's files and nothing else."""
 
 import os
 import sys
@@ -17,9 +17,10 @@ from envs.factory import make_env
 from experiments import folders
 from experiments.commit import current_commit
 from experiments.drive import drive_parallel
+from experiments.exported.formats import load_policy
 from experiments.pictures import draw_curve, draw_returns
 from experiments.plan import available_cores
-from experiments.policy import DrivingPolicy, PolicyDescription
+from experiments.policy import PolicyDescription
 from experiments.runs import find_policy_folder
 from experiments.schema import EvaluateConfig, register_schema, to_plain
 from experiments.scores import format_score, summarise
@@ -39,7 +40,7 @@ def evaluate(
     """Drive the stock task on unseen tracks, and leave score, pictures and videos in `results`.
 
     Args:
-        policy_folder: Where `policy.safetensors` and `policy.json` are.
+        policy_folder: Where `policy.safetensors` and `policy.json` are; or an exported policy, which is one file.
         results: Gets `evaluation.json`, `returns.png`, `curve.png` (where there is a `progress.csv`), `videos/`.
         episodes: Number of tracks; their seeds are `first_seed`, `first_seed + 1`, …
         first_seed: Of the first track.
@@ -53,14 +54,14 @@ def evaluate(
     Raises:
         ConfigError: The policy is not usable, or was trained on other spaces than the other env's.
     """
-    policy = DrivingPolicy.load(policy_folder)
+    policy = load_policy(policy_folder)
     name, env_config = other_env or (policy.description.training["env"], policy.description.env)
     if other_env is not None:
         _check_spaces(name, env_config, policy.description)
     began = time.perf_counter()
     with tqdm(total=episodes, unit="episode", desc="Evaluating", file=sys.stderr) as bar:
         driven = drive_parallel(
-            DrivingPolicy.load,
+            load_policy,
             (policy_folder,),
             env_config,
             range(first_seed, first_seed + episodes),

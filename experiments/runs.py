@@ -51,12 +51,15 @@ def find_trial_folders(run_folder: Path) -> list[Path]:
 def find_policy_folder(word: str, outputs: Path) -> tuple[Path, Path]:
     """Return the folder of the policy that `run=` means, and the trial folder that its results belong to.
 
-    `word` may be what `find_run_folder` takes, a trial's folder, or a checkpoint's.
+    `word` may be what `find_run_folder` takes, a trial's folder, or a checkpoint's. Or it is an exported file: that is
+    returned as it is, with a folder beside it, `policy_onnx` for `policy.onnx`.
 
     Raises:
         ConfigError: There is no such run, no checkpoint in it, or several trials to choose from; or it is damaged.
     """
     folder = Path(word).resolve()
+    if folder.is_file() and folder.suffix:  # without an ending, it may be a link's stand-in (`folders.point`)
+        return folder, folder.with_name(f"{folder.stem}_{folder.suffix[1:]}")
     if (folder / DESCRIPTION).is_file():
         if folder.parent.name != folders.CHECKPOINTS:  # a policy that left its run
             return folder, folder

@@ -17,9 +17,10 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
     Attributes:
         drives_with_critic: Whether runners need the critics too, because the learner wants to know what they thought.
 
-    `model_config`: `encoder` and `head` (each with its `_target_`), `shared_encoder` (false gives the critics an
-    encoder of their own), `precision` of the encoders (`float32` or `bfloat16`, see `Encoder`), and what the subclass
-    names. Runners and learner compute in the same precision, so that PPO compares like with like.
+    `model_config`: `encoder` and `head` (each with its `_target_`), `shared_encoder` (False gives the critics an
+    encoder of their own; None does so where the encoder has a memory), `precision` of the encoders (`float32` or
+    `bfloat16`, see `Encoder`), and what the subclass names. Runners and learner compute in the same precision, so that
+    PPO compares like with like.
     """
 
     # RLlib types these as optional; in `setup` they are there.
@@ -38,7 +39,8 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
             head=config["head"],
         )
         self.actor.encoder.precision = getattr(torch, config["precision"])
-        self.shared_encoder: bool = config["shared_encoder"]
+        shared = config["shared_encoder"]
+        self.shared_encoder: bool = not self.actor.encoder.state_dim if shared is None else shared
         if self.inference_only and not self.drives_with_critic:
             return
         if not self.shared_encoder:

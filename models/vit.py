@@ -69,7 +69,7 @@ class ViTEncoder(Encoder):
     def forward(self, observation: Observation) -> torch.Tensor:
         """Return features `(B, feature_dim)`."""
         pixels = observation[self._image_name]
-        reader = self._reader(observation, len(pixels))
+        reader = self._reader(observation, pixels.shape[0])
         with self.in_precision(pixels.device):
             patches = self.patches(as_planes(pixels)).flatten(2).transpose(1, 2)
             tokens = torch.cat([reader, patches.float()], dim=1) + self.positions  # float32: what blocks add to

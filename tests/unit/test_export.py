@@ -1,9 +1,9 @@
 """A policy that leaves the house: it acts as its checkpoint, says what it is, and runs nobody's code."""
 
+import contextlib
 import json
 import os
-import pickle
-import runpy
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -152,19 +152,28 @@ def test_an_onnx_file_names_what_goes_in_and_out(exported, kind, inputs, outputs
     assert {value.name: value.shape for value in session.get_outputs()} == outputs
 
 
-def run_onnx(path, observation, state, is_first):
-    given = {name: np.asarray(part) for name, part in observation.items()}
-    return onnxruntime.InferenceSession(path).run(None, {**given, "state": state, "is_first": is_first})
+def open_onnx(path):
+    session = onnxruntime.InferenceSession(path)
+
+    def run(observation, state, is_first):
+        given = {name: np.asarray(part) for name, part in observation.items()}
+        return session.run(None, {**given, "state": state, "is_first": is_first})
+
+    return run
 
 
-def run_program(path, observation, state, is_first):
+def open_program(path):
     module = torch.export.load(path).module()
-    actions, after = module(observation, torch.from_numpy(state), torch.from_numpy(is_first))
-    return actions.numpy(), after.numpy()
+
+    def run(observation, state, is_first):
+        actions, after = module(observation, torch.from_numpy(state), torch.from_numpy(is_first))
+        return actions.numpy(), after.numpy()
+
+    return run
 
 
-@pytest.mark.parametrize(("name", "run"), [("onnx", run_onnx), ("pt2", run_program)])
-def test_step_by_step_with_the_state_handed_over_it_is_the_encoder_over_the_sequence(exported, name, run):
+@pytest.mark.parametrize(("name", "opened"), [("onnx", open_onnx), ("pt2", open_program)])
+def test_step_by_step_with_the_state_handed_over_it_is_the_encoder_over_the_sequence(exported, name, opened):
     """4 envs, 6 slots at once through the encoder in training's form, against 6 calls of the file."""
     actor = build(describe("recurrent"))
     slots = (4, 6)
@@ -178,10 +187,10 @@ def test_step_by_step_with_the_state_handed_over_it_is_the_encoder_over_the_sequ
         rows = {part: value.flatten(0, 1) for part, value in observation.items()}
         features, last = actor.encoder.encode(rows, Memory(state, is_first))
         unit = (actor.head(features).mode().numpy().reshape(*slots, 2) + 1) / 2
-    carried = state.numpy()
+    run, carried = opened(exported("recurrent", name)), state.numpy()
     for step in range(6):
         parts = {part: value[:, step].contiguous() for part, value in observation.items()}
-        actions, carried = run(exported("recurrent", name), parts, carried, is_first[:, step].numpy())
+        actions, carried = run(parts, carried, is_first[:, step].numpy())
         np.testing.assert_allclose(actions, BOX.low + unit[:, step] * (BOX.high - BOX.low), atol=1e-5)
     np.testing.assert_allclose(carried, last.numpy(), atol=1e-5)
 
@@ -195,16 +204,21 @@ def records(path):
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("kind", ENCODERS)
-def test_a_file_holds_no_pickle_and_no_path_of_this_machine(exported, kind, name, root, monkeypatch):
+def test_a_file_is_read_without_unpickling_and_tells_no_path_of_this_machine(exported, kind, name, root, monkeypatch):
     path = exported(kind, name)
     for record, content in records(path).items():
-        assert not zipfile.is_zipfile(path.with_suffix(".none")), record
-        assert content[:1] != b"\x80", record  # how every pickle since protocol 2 begins
-        assert content[:2] != b"PK", record  # how torch.save begins
         assert str(root).encode() not in content, record
     for unpickles in ("pickle.load", "pickle.loads", "pickle.Unpickler", "torch.load"):
         monkeypatch.setattr(unpickles, lambda *_, **__: pytest.fail("something was unpickled"))
     load_exported(path)
+
+
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_no_record_of_an_archive_is_a_pickle(exported, kind):
+    found = records(exported(kind, "pt2"))
+    assert len(found) > 20
+    begins = (b"PK", *(b"\x80" + bytes([protocol]) for protocol in range(2, 6)))  # torch.save's zip; pickle's own
+    assert [name for name, content in found.items() if content.startswith(begins)] == []
 
 
 def test_each_file_says_what_it_is_without_our_code(exported):
@@ -247,15 +261,292 @@ def change_archive(path, contents):
                 archive.writestr(name, new(content) if callable(new) else new)
 
 
-@pytest.mark.parametrize("damage", [cut, lambda path: path.write_bytes(b""), lambda path: path.write_text("text")])
+def as_text(path):
+    path.write_text("weights")
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def of_another_format(path):
+    change_description(path, lambda text: text.replace('"format": 1', '"format": 2'))
+
+
+def with_other_parts(path):
+    change_description(path, lambda text: text.replace('"vector": {', '"telemetry": {'))
+
+
+def change_description(path, edit):
+    if path.suffix == ".onnx":
+        model = onnx.load(path)
+        model.metadata_props[0].value = edit(model.metadata_props[0].value)
+        onnx.save(model, path)
+    elif path.suffix == ".pt2":
+        change_archive(path, {"extra/policy.json": lambda text: edit(text.decode()).encode()})
+    else:
+        with safe_open(path, framework="pt") as file:
+            text = file.metadata()["policy.json"]
+        save_file(load_file(path), path, metadata={"policy.json": edit(text)})
+
+
+@pytest.mark.parametrize("damage", [cut, empty, as_text, without_description, of_another_format])
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_damaged_file_is_refused_in_words(copied, name, damage):
-    damage(copied(name))
-    with pytest.raises(ConfigError, match=rf"policy\.{name} is no usable exported policy: .*\. Write it anew: python"):
-        load_exported(copied.__closure__ and _path(copied, name, damage))
-
-
-def _path(copied, name, damage):
+def test_a_damaged_or_foreign_file_is_refused_in_words(copied, name, damage):
     path = copied(name)
     damage(path)
-    return path
+    with pytest.raises(ConfigError, match=rf"(?s)policy\.{name} is no usable exported policy: .*Write it anew: python"):
+        load_exported(path)
+
+
+def test_a_graph_that_does_not_fit_its_description_is_refused(copied):
+    path = copied("onnx")
+    with_other_parts(path)
+    with pytest.raises(ConfigError, match="its inputs are image, vector; its description asks for image, telemetry"):
+        load_exported(path)
+
+
+@pytest.mark.parametrize("name", ["policy.bin", "policy.json", "policy"])
+def test_another_ending_is_refused_with_those_there_are(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(ConfigError, match=rf"{name} is no exported policy: those end in \.onnx, \.pt2, \.safetensors"):
+        load_policy(tmp_path / name)
+
+
+class Bomb:
+    """Makes a folder as soon as it is unpickled."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.place),)
+
+
+def pickled_inputs(path, place):
+    torch.save(Bomb(place), place.with_suffix(".pt"))
+    change_archive(path, {"data/sample_inputs/model.pt": place.with_suffix(".pt").read_bytes()})
+
+
+def pickled_weights(path, place):
+    torch.save(Bomb(place), place.with_suffix(".pt"))
+    change_archive(
+        path,
+        {
+            "data/weights/model_weights_config.json": lambda text: text.replace(
+                b'"use_pickle": false', b'"use_pickle": true', 1
+            ),
+            "data/weights/weight_0": place.with_suffix(".pt").read_bytes(),
+        },
+    )
+
+
+def in_the_graph(edit):
+    def change(path, place):
+        def changed(text):
+            model = json.loads(text)
+            edit(model, f"__import__('os').mkdir('{place}')")
+            return json.dumps(model)
+
+        change_archive(path, {"models/model.json": changed})
+
+    return change
+
+
+def guard(model, code):
+    model["guards_code"] = [code]
+
+
+def expression(model, code):
+    value = model["graph_module"]["graph"]["tensor_values"]["observation_image"]
+    value["sizes"][0]["as_expr"]["expr_str"] = code
+
+
+def operator(model, code):
+    model["graph_module"]["graph"]["nodes"][1]["target"] = "torch.serialization.os.mkdir"
+
+
+def nesting(model, code):
+    signature = model["graph_module"]["module_call_graph"][0]["signature"]
+    signature["in_spec"] = signature["in_spec"].replace("builtins.dict", "collections.defaultdict")
+
+
+@pytest.mark.parametrize(
+    ("attack", "words"),
+    [
+        (pickled_inputs, "is pickled"),
+        (pickled_weights, "is pickled"),
+        (in_the_graph(guard), "as guards_code"),
+        (in_the_graph(expression), "as expr_str"),
+        (in_the_graph(operator), r"'torch\.serialization\.os\.mkdir' as target"),
+        (in_the_graph(nesting), "are a collections.defaultdict"),
+        (lambda path, _: change_archive(path, {"byteorder": None, "extra/policy.json": None}), "lacks extra"),
+    ],
+)
+def test_an_archive_cannot_run_code(copied, tmp_path, attack, words):
+    path = copied("pt2")
+    attack(path, tmp_path / "exploded")
+    with pytest.raises(ConfigError, match=words):
+        load_exported(path)
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("attack", [pickled_inputs, pickled_weights, in_the_graph(expression)])
+def test_those_attacks_are_real(copied, tmp_path, attack):
+    """Without our check, torch does what they ask."""
+    path = copied("pt2")
+    attack(path, tmp_path / "exploded")
+    with contextlib.suppress(Exception):  # what it makes of the result does not matter
+        torch.export.load(path)
+    assert (tmp_path / "exploded").exists()
+
+
+# The command
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """A run with one trial and one checkpoint, of a policy that fits its env."""
+    folder = tmp_path / "outputs" / "default" / "2026-01-01_00-00-00_dummy_cnn_ppo"
+    trial = folder / "trials" / "00000"
+    trial.mkdir(parents=True)
+    write_config(folder, {"seed": 0})
+    write_config(trial, {"seed": 0})
+    description = describe("recurrent", action_space=DummyEnv().action_space)
+    weights = build(description).state_dict()
+    write_checkpoint(trial / "checkpoints", 10, lambda into: save_policy(into, weights, description), 2)
+    return folder
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, run_folder):
+    """Return a function from the words of a command line to its exit code, output and errors."""
+
+    def called(*words):
+        register_export_schema()
+        outputs = run_folder.parent.parent
+        monkeypatch.setattr(sys, "argv", ["export", f"paths.outputs={outputs}", f"run={run_folder}", *words])
+        with pytest.raises(SystemExit) as stop:
+            run_app(main, config_name="export")
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return stop.value.code, printed.out, printed.err
+
+    return called
+
+
+def test_the_command_writes_beside_the_run_and_says_how_close_it_is(command, run_folder):
+    code, out, err = command("format=safetensors")
+    assert code == 0, err
+    path = run_folder / "export" / "policy.safetensors"
+    assert [file.name for file in path.parent.iterdir()] == ["policy.safetensors"]
+    assert f"Exported  {path}" in out
+    assert "256 observations of dummy: actions differ from the checkpoint's by at most 0.0e+00" in out
+    assert f"python -m experiments.evaluate run={path}" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["format=torchscript"], ["format=torchscript", "onnx, pt2, safetensors"]),
+        (["file=policy.onnx"], ["no key file", "format, output, paths, run"]),
+        (["format=pt2", "output=policy.onnx"], ["expected a name that ends in .pt2"]),
+        (["format=pt2", "output={taken}/policy.pt2"], ["taken/policy.pt2 cannot be written", "output=FOLDER"]),
+        (["format=pt2", "output={folder}"], ["folder.pt2 cannot be written: it is a folder"]),
+        (["run={taken}/nowhere"], ["nowhere is no run", "2026-01-01_00-00-00_dummy_cnn_ppo"]),
+        (["run={exported}", "format=pt2"], ["is an exported file already"]),
+    ],
+)
+def test_a_wrong_request_is_refused_in_words(command, tmp_path, words, expected):
+    (tmp_path / "taken").write_text("a file")
+    (tmp_path / "folder.pt2").mkdir()
+    (tmp_path / "policy.onnx").write_text("")
+    places = {"taken": tmp_path / "taken", "folder": tmp_path / "folder.pt2", "exported": tmp_path / "policy.onnx"}
+    code, _, err = command(*(word.format(**places) for word in words))
+    assert code == 2
+    assert all(part in err for part in expected), err
+
+
+def test_a_run_without_checkpoint_is_refused_in_words(command, run_folder):
+    shutil.rmtree(run_folder / "trials" / "00000" / "checkpoints")
+    code, _, err = command("format=pt2")
+    assert code == 2
+    assert "No checkpoint in" in err
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
+def test_a_missing_extra_is_named_with_what_installs_it(copied, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    for needs_it in (lambda: format_class("onnx"), lambda: load_policy(copied("onnx"))):
+        with pytest.raises(ConfigError, match=rf"needs {package}: pip install -e \.\[export\]"):
+            needs_it()
+
+
+@pytest.mark.parametrize("wrong", [2e-4, np.nan])
+def test_a_file_that_acts_otherwise_is_removed_and_fails(command, run_folder, monkeypatch, wrong):
+    decide = WeightsPolicy.decide
+
+    def bent(self, batch, state, is_first):
+        actions, state = decide(self, batch, state, is_first)
+        actions[0, 1] += wrong
+        return actions, state
+
+    monkeypatch.setattr(WeightsPolicy, "decide", bent)
+    code, out, err = command("format=safetensors")
+    assert (code, out) == (1, "")
+    assert "does not act as" in err
+    assert f"at most {wrong:.1e}" in err
+    assert not list((run_folder / "export").iterdir())
+
+
+def test_without_its_env_a_policy_is_compared_on_random_observations(exported, caplog):
+    description = describe("recurrent", env=ENV | {"_target_": "envs.nowhere.LostEnv"})
+    comparison = compare(
+        load_exported(exported("recurrent", "onnx")), DrivingPolicy(build(description), description), description
+    )
+    assert comparison.source == "random observations"
+    assert comparison.is_close
+    assert "envs.nowhere.LostEnv" in caplog.text
+    other = DrivingPolicy(description.build_actor(), description)  # its weights are others
+    assert not compare(load_exported(exported("recurrent", "onnx")), other, description).is_close
+
+
+def test_a_part_with_the_name_of_another_input_is_refused():
+    space = gym.spaces.Dict({"state": gym.spaces.Box(-1, 1, (3,), np.float32)})
+    with pytest.raises(ConfigError, match="a part named 'state'"):
+        graph_space(describe(observation_space=space))
+
+
+def test_a_box_without_bounds_is_refused():
+    with pytest.raises(ConfigError, match="finite bounds"):
+        PolicyGraph(build(describe()), gym.spaces.Box(-np.inf, np.inf, (2,), np.float32))
+
+
+# Driving with it
+
+
+def test_run_names_an_exported_file_and_its_results_lie_beside_it(command, run_folder, monkeypatch, tmp_path):
+    command("format=safetensors", f"output={tmp_path / 'far' / 'away.safetensors'}")
+    path, results = find_policy_folder(str(tmp_path / "far" / "away.safetensors"), tmp_path)
+    assert results == tmp_path / "far" / "away_safetensors"
+
+    def drive_here(load, arguments, env, seeds, **_):
+        return drive(load(*arguments), env, seeds)
+
+    monkeypatch.setattr("experiments.evaluate.drive_parallel", drive_here)
+    monkeypatch.setattr("experiments.evaluate.draw_returns", lambda *_: None)
+    options = {"episodes": 3, "first_seed": 10, "video": False, "num_processes": 1}
+    checkpoint = evaluate(run_folder / "trials/00000/checkpoints/latest", tmp_path / "own", **options)
+    assert evaluate(path, results, **options)["returns"] == pytest.approx(checkpoint["returns"], abs=1e-4)
+    assert json.loads((results / "evaluation.json").read_text())["checkpoint"] == "../away.safetensors"
+
+
+def test_the_example_drives_without_torch_as_we_do(exported, root):
+    path = exported("recurrent", "onnx")
+    code = (
+        "import sys, runpy; sys.modules['torch'] = None; runpy.run_module('examples.drive_exported', None, '__main__')"
+    )
+    words = [sys.executable, "-c", code, str(path), "--episodes", "2", "--seed", "7"]
+    printed = subprocess.run(words, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
+    for line, episode in zip(printed, drive(load_policy(path), ENV, [7, 8]), strict=True):
+        assert line == f"seed {episode.seed}: return {episode.episode_return:.1f} in {episode.decisions} decisions"
