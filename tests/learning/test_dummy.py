@@ -1,4 +1,4 @@
-"""Each algorithm learns the dummy task from pixels and vector; chance does not."""
+"""Every model learns the dummy task with every algorithm, from three seeds; chance does not, nor what has no memory."""
 
 from dataclasses import replace
 
@@ -10,10 +10,20 @@ from experiments.algorithm import build_config
 from experiments.cluster import start_ray
 from experiments.drive import drive
 from experiments.plan import PRECISIONS, Plan, fast_precision
-from experiments.policy import DrivingPolicy, PolicyDescription
+from experiments.policy import DrivingPolicy
+from experiments.policy_description import PolicyDescription
 
-BEST = 64.0  # one point a decision, 64 decisions
-SEEDS = range(10_000, 10_020)
+TRACKS = range(10_000, 10_020)
+PPO = ("algo=ppo",)
+# The task is where the lane is in the picture: a random shift of it, meant for larger ones, moves the car by a quarter.
+SAC = ("algo=sac", "algo.training.start_after_decisions=1000", "algo.training.shift_pixels=0")
+SMALL = ("model.channels=[8,16]", "model.kernels=[8,4]", "model.strides=[4,2]", "model.image_features=32")
+MODELS = {
+    "cnn": ("env=dummy", "model=cnn", *SMALL),
+    "vit": ("env=dummy", "model=vit", "model.width=32", "model.depth=1", "model.heads=2"),
+    "mlp": ("env=dummy", "env.obs=vector", "model=mlp", "model.hidden=[64]", "model.features=64"),
+    "cnn_lstm": ("env=dummy_memory", "model=cnn_lstm", *SMALL, "model.hidden=64", "model.layers=1"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,49 +45,104 @@ def plan():
     ray.shutdown()
 
 
+@pytest.fixture
+def score(plan, compose, tmp_path):
+    """Return a function that trains for so many decisions and returns the mean return on unseen tracks."""
+
+    def trained(words, decisions, precision=plan.precision):
+        config = compose(*words)
+        rllib = build_config(config, replace(plan, precision=precision))
+        algorithm = rllib.algo_class(rllib)
+        algorithm.start_replay(tmp_path)
+        try:
+            while algorithm.decisions < decisions:
+                algorithm.train()
+            observation_space, action_space = algorithm.spaces["__env_single__"]
+            description = PolicyDescription(
+                env=config["env"],
+                observation_space=observation_space,
+                action_space=action_space,
+                encoder=config["model"],
+                head=config["algo"]["training"]["head"],
+                training={},
+            )
+            episodes = drive(DrivingPolicy(algorithm.learner.policy, description), config["env"], TRACKS)
+        finally:
+            algorithm.stop()
+        return np.mean([episode.episode_return for episode in episodes])
+
+    return trained
+
+
+@pytest.fixture
+def scripted(compose):
+    """Return a function from an env to what a way to act earns there on average."""
+
+    def mean(env_words, act):
+        env = make_env(compose(*env_words)["env"])
+        env.action_space.seed(0)
+        returns = []
+        for seed in TRACKS:
+            env.reset(seed=seed)
+            total, done = 0.0, False
+            while not done:
+                _, reward, terminated, truncated, _ = env.step(act(env))
+                total, done = total + reward, terminated or truncated
+            returns.append(total)
+        return np.mean(returns)
+
+    return mean
+
+
+def optimum(env):
+    return env.unwrapped.optimal_action()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("model", "algo", "decisions"),
+    [
+        ("cnn", PPO, 50_000),
+        ("cnn", SAC, 10_000),
+        ("vit", PPO, 50_000),
+        ("vit", SAC, 10_000),
+        ("mlp", PPO, 50_000),
+        ("mlp", SAC, 10_000),
+        ("cnn_lstm", PPO, 100_000),
+        ("cnn_lstm", (*SAC, "algo.training.average_rate=0.005"), 24_000),
+    ],
+)
+def test_every_model_learns_with_every_algorithm(score, scripted, model, algo, decisions, seed):
+    words = MODELS[model]
+    assert score((*words, *algo, f"seed={seed}"), decisions) >= 0.8 * scripted(words[:1], optimum)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
-    ("words", "decisions"),
+    ("algo", "decisions"),
     [
-        (("algo=ppo",), 50_000),
-        (("algo=ppo", "algo.training.head._target_=models.heads.SquashedGaussianHead"), 100_000),
+        (PPO, 50_000),
+        ((*PPO, "algo.training.head._target_=models.heads.SquashedGaussianHead"), 100_000),
         (("algo=sac", "algo.training.start_after_decisions=500"), 10_000),
     ],
 )
-def test_it_learns(plan, compose, tmp_path, words, decisions, precision):
-    config = compose("env=dummy", "seed=1", *words)
-    rllib = build_config(config, replace(plan, precision=precision))
-    algorithm = rllib.algo_class(rllib)
-    algorithm.start_replay(tmp_path)
-    try:
-        while algorithm.decisions < decisions:
-            algorithm.train()
-        observation_space, action_space = algorithm.spaces["__env_single__"]
-        description = PolicyDescription(
-            env=config["env"],
-            observation_space=observation_space,
-            action_space=action_space,
-            encoder=config["model"],
-            head=config["algo"]["training"]["head"],
-            training={},
-        )
-        episodes = drive(DrivingPolicy(algorithm.learner.policy, description), config["env"], SEEDS)
-    finally:
-        algorithm.stop()
-    assert np.mean([episode.episode_return for episode in episodes]) >= 0.8 * BEST
+def test_every_head_learns_in_every_precision(score, scripted, algo, decisions, precision):
+    words = ("env=dummy", "seed=1", *algo)
+    assert score(words, decisions, precision) >= 0.8 * scripted(("env=dummy",), optimum)
 
 
 @pytest.mark.slow
-def test_chance_does_not(compose):
-    env = make_env(compose("env=dummy")["env"])
-    env.action_space.seed(0)
-    returns = []
-    for seed in SEEDS:
-        env.reset(seed=seed)
-        total, done = 0.0, False
-        while not done:
-            _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
-            total, done = total + reward, terminated or truncated
-        returns.append(total)
-    assert np.mean(returns) <= 0.2 * BEST
+@pytest.mark.parametrize(("algo", "decisions"), [(PPO, 100_000), (SAC, 24_000)])
+@pytest.mark.parametrize("history", [0, 1])
+def test_who_cannot_remember_fails_where_memory_is_needed(score, scripted, algo, decisions, history):
+    """The same CNN and budget as with the LSTM after it, which passes; knowing the last action alone does not help."""
+    words = ("env=dummy_memory", f"env.action_history={history}", "model=cnn", *SMALL, *algo, "seed=0")
+    assert score(words, decisions) <= 0.5 * scripted(("env=dummy_memory",), optimum)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env", ["dummy", "dummy_memory"])
+def test_chance_does_not(scripted, env):
+    assert scripted((f"env={env}",), lambda env: env.action_space.sample()) <= 0.2 * scripted((f"env={env}",), optimum)
