@@ -31,7 +31,7 @@ MODELS = {
     "vit tiny": ("model=vit",),
     "vit base": ("model=vit", "model.preset=base"),
     "cnn_lstm over time": ("model=cnn_lstm",),
-    "cnn_lstm over a stack": ("model=cnn_lstm", "model.over=stack", "env.frame_stack=4"),
+    "cnn_lstm over a stack": ("model=cnn_lstm", "model.over=stack"),
     "mlp (telemetry)": ("model=mlp", "env.obs=telemetry"),
 }
 ALGORITHMS = ("ppo", "sac")

@@ -152,8 +152,8 @@ def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any], pla
         rllib.check_memory(plan)
         if frame_stack(config["env"]) > 1:
             logger.warning(
-                "model=%s remembers what it saw, and env.frame_stack=%d shows it every frame %d times: more work for "
-                "nothing that it would not know. env.frame_stack=1 is meant for it.",
+                "model=%s remembers earlier frames by itself; env.frame_stack=%d makes its input %d times as large, and "
+                "tells it nothing new. Leave env.frame_stack at 1.",
                 config["choices"]["model"],
                 *[frame_stack(config["env"])] * 2,
             )

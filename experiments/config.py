@@ -78,9 +78,14 @@ class RacingConfig(AlgorithmConfig):
     def check_memory(self, plan: Plan) -> None:
         """Raise a ConfigError if the options do not go with a policy that has a memory and with so many envs."""
 
+    @property
+    def rollout_steps(self) -> int:
+        """Decisions of each env that a runner sends at a time."""
+        return int(self.options.rollout_steps)
+
     def fragment_bytes(self, space: Space) -> int:
         """Return the size of what a runner sends at a time, in envs with this observation space."""
-        num_slots = (self.options.rollout_steps + 1) * self.num_envs_per_env_runner
+        num_slots = (self.rollout_steps + 1) * self.num_envs_per_env_runner
         return num_slots * observation_bytes(space)
 
     def replay_bytes(self, space: Space) -> int:

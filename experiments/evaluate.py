@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from envs.action_history import ACTION_HISTORY, action_history
 from envs.app import OK, run_app
 from envs.errors import ConfigError
 from envs.factory import make_env
@@ -20,7 +21,7 @@ from experiments.drive import drive_parallel
 from experiments.exported.formats import load_policy
 from experiments.pictures import draw_curve, draw_returns
 from experiments.plan import available_cores
-from experiments.policy import PolicyDescription
+from experiments.policy_description import PolicyDescription
 from experiments.runs import find_policy_folder
 from experiments.schema import EvaluateConfig, register_schema, to_plain
 from experiments.scores import format_score, summarise
@@ -57,6 +58,8 @@ def evaluate(
     policy = load_policy(policy_folder)
     name, env_config = other_env or (policy.description.training["env"], policy.description.env)
     if other_env is not None:
+        # How far back it looks belongs to the policy, not to the env.
+        env_config = env_config | {ACTION_HISTORY: action_history(policy.description.env)}
         _check_spaces(name, env_config, policy.description)
     began = time.perf_counter()
     with tqdm(total=episodes, unit="episode", desc="Evaluating", file=sys.stderr) as bar:
@@ -97,8 +100,8 @@ def _check_spaces(name: str, env_config: dict[str, Any], description: PolicyDesc
         ):
             if found != wanted:
                 raise ConfigError(
-                    f"env={name} has {found}, the policy was trained on {wanted}. "
-                    "Set the env's keys (image_size, grayscale, actions …) as in the run's config.yaml."
+                    f"env={name} has {found}, the policy was trained on {wanted}. Set the env's keys (image_size, "
+                    "grayscale, obs, actions …) as in the run's config.yaml."
                 )
 
 

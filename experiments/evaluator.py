@@ -9,7 +9,8 @@ import torch
 
 from experiments import metrics
 from experiments.drive import drive
-from experiments.policy import DrivingPolicy, PolicyDescription
+from experiments.policy import DrivingPolicy
+from experiments.policy_description import PolicyDescription
 
 logger = logging.getLogger(__name__)
 

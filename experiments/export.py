@@ -2,10 +2,8 @@
 
 import os
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig
 from safetensors.torch import load_file
 
@@ -14,27 +12,14 @@ from envs.errors import ConfigError
 from experiments import folders
 from experiments.exported.comparison import TOLERANCE, Comparison, compare
 from experiments.exported.formats import format_class
-from experiments.exported.graph import PolicyGraph, graph_space
-from experiments.policy import WEIGHTS, DrivingPolicy
+from experiments.exported.graph import PolicyGraph
+from experiments.exported.inputs import graph_space
+from experiments.policy import DrivingPolicy
+from experiments.policy_description import WEIGHTS
 from experiments.runs import find_policy_folder, find_trial_folders
-from experiments.schema import Paths, to_plain
+from experiments.schema import ExportConfig, register_schema, to_plain
 
 _FOLDER = "export"
-
-
-@dataclass
-class ExportConfig:
-    """The keys of `python -m experiments.export`."""
-
-    run: str = "latest"
-    format: str = "onnx"
-    output: str | None = None
-    paths: Paths = field(default_factory=Paths)
-
-
-def register_export_schema() -> None:
-    """Let Hydra find the schema by its name in the defaults of `export.yaml`."""
-    ConfigStore.instance().store(name="export_schema", node=ExportConfig)
 
 
 def export(policy_folder: Path, format_name: str, path: Path) -> Comparison:
@@ -116,5 +101,5 @@ def main(config: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    register_export_schema()
+    register_schema()
     run_app(main, config_name="export")

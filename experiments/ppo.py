@@ -22,7 +22,8 @@ class PPOOptions(ActorCriticOptions):
     clip: float = Field(gt=0)
     entropy_coeff: float = Field(ge=0)
     value_coeff: float = Field(ge=0)
-    rollout_steps: int = Field(ge=1)  # decisions of each env between updates
+    rollout_steps: int | None = Field(ge=1)  # decisions of each env between updates; null: as the next key says
+    rollout_decisions: int | None = Field(None, ge=1)  # decisions of all envs; null: rollout_steps of each
     epochs: int = Field(ge=1)
     minibatch_size: int = Field(ge=1)
     # It has a default for runs that were begun before there was such a key, and are resumed.
@@ -38,13 +39,36 @@ class PPOConfig(RacingConfig):
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or PPO)
 
+    @property
+    def rollout_steps(self) -> int:
+        """Decisions of each env between updates."""
+        options = self.options
+        if options.rollout_decisions is None:
+            return int(options.rollout_steps)
+        return int(options.rollout_decisions // (self.num_env_runners * self.num_envs_per_env_runner))
+
+    def check(self, plan: Plan) -> None:
+        """Raise a ConfigError unless the length of a rollout is said once and is the same for every env."""
+        each, together = self.options.rollout_steps, self.options.rollout_decisions
+        if (each is None) == (together is None):
+            raise ConfigError(
+                f"algo.training.rollout_steps={each} and rollout_decisions={together}: expected one of them, and null "
+                "for the other."
+            )
+        num_envs = plan.num_env_runners * plan.envs_per_runner
+        if together is not None and together % num_envs:
+            raise ConfigError(
+                f"algo.training.rollout_decisions={together} cannot be shared by {num_envs} envs alike. Choose a "
+                "multiple, or other ray.num_env_runners and ray.envs_per_runner."
+            )
+
     def check_memory(self, plan: Plan) -> None:
         """Raise a ConfigError if rollouts and minibatches are not made of whole sequences."""
         options = self.options
-        for name in ("rollout_steps", "minibatch_size"):
-            if getattr(options, name) % options.sequence_length:
+        for name, size in (("rollout_steps", self.rollout_steps), ("minibatch_size", options.minibatch_size)):
+            if size % options.sequence_length:
                 raise ConfigError(
-                    f"algo.training.{name}={getattr(options, name)}: a policy with a memory learns from sequences of "
+                    f"algo.training.{name}={size}: a policy with a memory learns from sequences of "
                     f"algo.training.sequence_length={options.sequence_length} slots; expected a multiple of it."
                 )
 
@@ -68,7 +92,7 @@ class PPO(RacingAlgorithm):
     def training_step(self) -> None:
         """Sample one rollout from every env with the current policy, and learn from it."""
         options = self.config.options
-        self.request_fragments(options.rollout_steps, sequence_length=options.sequence_length)
+        self.request_fragments(self.config.rollout_steps, sequence_length=options.sequence_length)
         fragments = self.collect_fragments()
         if not fragments:
             return

@@ -9,7 +9,7 @@ import yaml
 from envs.errors import ConfigError
 from experiments import folders
 from experiments.checkpoints import find_damage, latest_checkpoint
-from experiments.policy import DESCRIPTION, POLICY_FILES
+from experiments.policy_description import DESCRIPTION, POLICY_FILES
 
 
 def create_run_folder(outputs: Path, name: str, choices: dict[str, str]) -> Path:

@@ -42,8 +42,8 @@ class SACOptions(ActorCriticOptions):
     weight_sync_every: int = Field(ge=1)  # exchanges between two deliveries of weights to the runners
     shift_pixels: int = Field(ge=0)  # random shift of images; 0 for none
     # A policy with a memory learns from sequences of slots in a row, after a run-up that only fills the memory.
-    sequence_length: int = Field(16, ge=1)  # slots
-    burn_in: int = Field(16, ge=0)  # slots
+    sequence_length: int = Field(32, ge=1)  # slots
+    burn_in: int = Field(0, ge=0)  # slots
 
 
 class SACConfig(RacingConfig):
@@ -82,6 +82,11 @@ class SACConfig(RacingConfig):
             raise ConfigError(
                 f"algo.training.priority_exponent={options.priority_exponent}: sequences for a policy with a memory "
                 "are drawn uniformly; expected 0."
+            )
+        if options.burn_in < frame_stack(self.env_config) - 1:
+            raise ConfigError(
+                f"algo.training.burn_in={options.burn_in}: env.frame_stack={frame_stack(self.env_config)} frames are "
+                f"not yet there in a sequence's first slots; expected at least {frame_stack(self.env_config) - 1}."
             )
         streams = plan.num_env_runners * plan.envs_per_runner
         needed = streams * (options.burn_in + options.sequence_length + 1)

@@ -101,10 +101,21 @@ class EvaluateConfig:
     paths: Paths = field(default_factory=Paths)
 
 
+@dataclass
+class ExportConfig:
+    """The keys of `python -m experiments.export`."""
+
+    run: str = "latest"
+    format: str = "onnx"
+    output: str | None = None
+    paths: Paths = field(default_factory=Paths)
+
+
 def register_schema() -> None:
-    """Let Hydra find the schemas by the names in the defaults of `config.yaml` and `evaluate.yaml`."""
+    """Let Hydra find the schemas by the names in the defaults of `config.yaml`, `evaluate.yaml` and `export.yaml`."""
     ConfigStore.instance().store(name="schema", node=RunConfig)
     ConfigStore.instance().store(name="evaluate_schema", node=EvaluateConfig)
+    ConfigStore.instance().store(name="export_schema", node=ExportConfig)
 
 
 def to_plain(config: DictConfig, schema: type = RunConfig) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from experiments.commit import current_commit
 from experiments.evaluator import BackgroundEvaluation
 from experiments.logs import log_to
 from experiments.plan import Plan
-from experiments.policy import PolicyDescription, save_policy
+from experiments.policy import save_policy
+from experiments.policy_description import PolicyDescription
 from experiments.racing_algorithm import RacingAlgorithm
 from experiments.runs import write_config
 

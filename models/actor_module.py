@@ -78,7 +78,3 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         policy = self.actor.head(features)
         actions = policy.sample()
         return {Columns.ACTIONS: actions, Columns.ACTION_LOGP: policy.log_prob(actions)}
-
-    def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
-        actions, state = self.actor.step(batch[Columns.OBS], batch.get(Columns.STATE_IN))
-        return {Columns.ACTIONS: actions} | ({} if state is None else {Columns.STATE_OUT: state})

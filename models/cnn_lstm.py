@@ -1,6 +1,6 @@
 """The convolutional recurrent encoder: each frame through a CNN, an LSTM over frames, vectors joined after it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import gymnasium as gym
@@ -32,7 +32,7 @@ class CNNLSTMEncoder(RecurrentEncoder):
         hidden: Width of the LSTM.
         layers: Layers of the LSTM.
         vector_features: Width of the vectors' features, where there are vectors.
-        frame_channels: Channels of one frame in a stack: 1 in grey, 3 in colour. Over time it says nothing.
+        frames: Frames in an observation, for each way to run over them; over a stack there are several.
 
     Raises:
         ValueError: As `CNNEncoder`; or `over` is neither, or the image is no stack of several frames.
@@ -52,7 +52,7 @@ class CNNLSTMEncoder(RecurrentEncoder):
         hidden: int,
         layers: int,
         vector_features: int,
-        frame_channels: int,
+        frames: Mapping[str, int],
     ) -> None:
         super().__init__()
         self._image_name, image, vectors = one_image(observation_space, type(self).__name__)
@@ -60,8 +60,8 @@ class CNNLSTMEncoder(RecurrentEncoder):
         check_sizes(image_features=image_features, hidden=hidden, layers=layers, vector_features=vector_features)
         if over not in OVER:
             raise ValueError(f"over={over}: expected one of {', '.join(OVER)}.")
-        self._over, self._frame_channels = over, frame_channels
-        frame = image if over == "time" else _one_frame(image, frame_channels)
+        self._over, self._num_frames = over, frames[over]
+        frame = image if over == "time" else _one_frame(image, frames[over])
         self.convolutions, width = strided_convolutions(frame, channels=channels, kernels=kernels, strides=strides)
         self.image_latent = Latent(width, image_features)
         self.lstm = _initialised(nn.LSTM(image_features, hidden, layers, batch_first=True))
@@ -75,7 +75,7 @@ class CNNLSTMEncoder(RecurrentEncoder):
         """Return features `(B * T, D)`, the LSTM's first, and over time the state `(B, S)`."""
         if self._over == "time":
             return super().encode(observation, memory)
-        frames = observation[self._image_name].unflatten(-1, (-1, self._frame_channels)).movedim(-2, 1)
+        frames = observation[self._image_name].unflatten(-1, (self._num_frames, -1)).movedim(-2, 1)
         outputs, _ = self.lstm(self._frame_features(frames))
         return self._joined(outputs[:, -1], observation), None
 
@@ -131,11 +131,12 @@ def _initialised(lstm: nn.LSTM) -> nn.LSTM:
     return lstm
 
 
-def _one_frame(stack: gym.spaces.Box, frame_channels: int) -> gym.spaces.Box:
-    """Return the box of one frame of a stack; raise a ValueError unless it is one of several frames."""
-    if frame_channels < 1 or stack.shape[-1] % frame_channels or stack.shape[-1] == frame_channels:
+def _one_frame(stack: gym.spaces.Box, num_frames: int) -> gym.spaces.Box:
+    """Return the box of one frame of a stack; raise a ValueError unless it can be one of several frames."""
+    channels, rest = divmod(stack.shape[-1], num_frames) if num_frames > 1 else (0, 0)
+    if rest or not channels:
         raise ValueError(
-            f"over=stack: expected several frames of frame_channels={frame_channels} in an image of {stack.shape[-1]} "
-            "channels. Set env.frame_stack (4, say), or over=time."
+            f"over=stack: expected an image of frames.stack={num_frames} frames, more than one; it has "
+            f"{stack.shape[-1]} channels. Let env.frame_stack be the same as model.frames.stack, or choose over=time."
         )
-    return gym.spaces.Box(0, 255, (*stack.shape[:-1], frame_channels), np.uint8)
+    return gym.spaces.Box(0, 255, (*stack.shape[:-1], channels), np.uint8)

@@ -62,6 +62,8 @@ class PPOModule(ActorModule):
         halves: list[Memory | None] = [None, None]
         if memory is not None:
             halves = [Memory(state, memory.is_first) for state in memory.state.chunk(2, dim=-1)]
-        seen, actors = self.actor.encoder.encode(observation, halves[0])
-        judged, critics = self.critic_encoder.encode(observation, halves[1])
-        return seen, judged, None if actors is None or critics is None else torch.cat([actors, critics], dim=-1)
+        seen, actor_state = self.actor.encoder.encode(observation, halves[0])
+        judged, critic_state = self.critic_encoder.encode(observation, halves[1])
+        if actor_state is None or critic_state is None:
+            return seen, judged, None
+        return seen, judged, torch.cat([actor_state, critic_state], dim=-1)

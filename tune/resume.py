@@ -31,18 +31,24 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
     saved = read_config(folder)
     if "choices" not in saved:
         raise ConfigError(f"{folder} does not say which env, model and algo it chose; it was not started by run.py.")
+    if composed.model.get("preset") not in composed.model.get("presets", [None]):
+        composed.model.preset = next(iter(composed.model.presets))  # the typed one may be of the saved model
     asked = to_plain(composed)
-    saved["ray"].setdefault("precision", "float32")  # what runs had before there was the key
+    # What runs had before there were the keys.
+    saved["ray"].setdefault("precision", "float32")
+    saved["env"].setdefault("action_history", 0)
+    saved["choices"].setdefault("preset", "nature" if saved["choices"]["model"] == "cnn" else None)
     refused = []
     for override in overrides:
         key, _, _ = override.lstrip("+~").partition("=")
         if key == "resume" or key == "paths.outputs":
             continue
-        if key.startswith("model.preset"):  # a saved model has sizes alone: all of them are compared
+        group = key.removeprefix("model.") if key == "model.preset" else key
+        if key.startswith("model.presets."):  # a saved model has sizes alone: all of them are compared
             before, now = saved["model"], asked["model"]
-        elif key in saved["choices"]:
+        elif group in saved["choices"]:
             word = override.partition("=")[2]
-            before, now = saved["choices"][key], None if word == "null" else word
+            before, now = saved["choices"][group], None if word == "null" else word
         else:
             before, now = _value(saved, key), _value(asked, key)
         if before == now:

@@ -15,7 +15,9 @@ import psutil
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from envs.action_history import action_history
 from envs.app import FAILED, INTERRUPTED, OK, ROOT
+from envs.stacking import frame_stack
 from experiments import folders
 from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.checks import check_run
@@ -71,7 +73,7 @@ def new_config(config: DictConfig) -> dict[str, Any]:
     hydra = HydraConfig.get()
     chosen = hydra.runtime.choices
     check_experiment(chosen["experiment"], chosen["algo"], list(hydra.overrides.task), str(hydra.job.config_name))
-    plain["choices"] = {group: chosen[group] for group in _CHOICES}
+    plain["choices"] = {group: chosen[group] for group in _CHOICES} | {"preset": config.model.get("preset")}
     return plain
 
 
@@ -247,6 +249,13 @@ def _free_port(first: int) -> int:
     return first
 
 
+def _seen(env: dict[str, Any]) -> str:
+    """Return how far back observations reach; a model may have set it."""
+    frames, actions = frame_stack(env), action_history(env)
+    words = "the newest frame" if frames == 1 else f"the last {frames} frames"
+    return words + (f", and what it did in the last {actions} decisions" if actions else "")
+
+
 def _header(config: dict[str, Any], plan: Plan, size: ModelSize, run_folder: Path) -> str:
     """Return what is about to happen, in a few lines."""
     choices = " ".join(f"{group}={word}" for group, word in config["choices"].items() if word is not None)
@@ -257,6 +266,7 @@ def _header(config: dict[str, Any], plan: Plan, size: ModelSize, run_folder: Pat
             f"  stop at  {limits}",
             f"  machine  {plan}",
             f"  model    {config['model']['_target_'].rpartition('.')[2]}: {size}",
+            f"  sees     {_seen(config['env'])}",
             f"  folder   {run_folder}",
         )
     )

@@ -14,7 +14,7 @@ from gymnasium.vector.utils import batch_space
 from envs.errors import ConfigError
 from envs.factory import make_vector_env
 from experiments.drive import Policy
-from experiments.policy import PolicyDescription
+from experiments.policy_description import PolicyDescription
 
 logger = logging.getLogger(__name__)
 

@@ -1,40 +1,29 @@
-"""How an exported policy drives: it keeps the frames and the state that its one-decision computation asks for."""
+"""What a format of exported files is: a policy that drives from a file, and how that file is written and read."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import gymnasium as gym
-import numpy as np
-import numpy.typing as npt
 
-from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
-from experiments.exported.graph import PolicyGraph
-from experiments.policy import PolicyDescription
+from experiments.described_policy import DescribedPolicy
+from experiments.policy_description import PolicyDescription
 
-Batch = dict[str, npt.NDArray[Any]]
+if TYPE_CHECKING:
+    from experiments.exported.graph import PolicyGraph  # brings torch: ONNX files are driven without
 
 
-class ExportedPolicy:
-    """A policy that drives any number of envs at once, deterministically, from single frames (`experiments.drive`).
+class ExportedPolicy(DescribedPolicy):
+    """A policy in one file.
 
-    A subclass is one format of file. It computes a decision (`decide`), writes a file (`write`) and reads it (`load`).
-
-    Args:
-        description: What the file says of its policy.
-        state_dim: S, the numbers that the policy carries from decision to decision; 0: none.
+    A subclass is one format. It computes a decision (`decide`), writes a file (`write`) and reads it (`load`).
     """
-
-    def __init__(self, description: PolicyDescription, *, state_dim: int) -> None:
-        self.description = description
-        self._images, self._vectors = observation_parts(description.observation_space)
-        self._state_dim = state_dim
 
     @classmethod
     def check_installed(cls) -> None:
         """Raise a ConfigError that says what to install, where this format needs packages that are missing."""
 
     @classmethod
-    def write(cls, path: Path, graph: PolicyGraph, space: gym.spaces.Dict, description: PolicyDescription) -> None:
+    def write(cls, path: Path, graph: "PolicyGraph", space: gym.spaces.Dict, description: PolicyDescription) -> None:
         """Write a policy's computation (over stacked observations of `space`) and description into one file."""
         raise NotImplementedError
 
@@ -46,39 +35,3 @@ class ExportedPolicy:
             ValueError: It is no such file. What the libraries beneath raise on damaged ones comes as it is.
         """
         raise NotImplementedError
-
-    def decide(
-        self, batch: Batch, state: npt.NDArray[np.float32], is_first: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return actions `(N, A)` in the env's box and the next state `(N, S)`.
-
-        Args:
-            batch: Stacked images `(N, H, W, C * k)` uint8 and vectors `(N, D)` float32 by name.
-            state: `(N, S)`; S is 0 where the policy has no memory.
-            is_first: `(N,)`, where episodes begin.
-        """
-        raise NotImplementedError
-
-    def start(self, num_envs: int) -> None:
-        """Prepare to drive `num_envs` envs side by side."""
-        self._stacker = FrameStacker(num_envs, frame_stack(self.description.env), self._images)
-        self._state = np.zeros((num_envs, self._state_dim), np.float32)
-        self._view: npt.NDArray[np.uint8] | None = None
-
-    def act(self, observation: Any, is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-        """Return the envs' actions `(N, A)`, in the env's box, for their single-frame observations.
-
-        Args:
-            observation: Batch `(N, …)` as the env gives it.
-            is_first: `(N,)`, whether an env's observation is the first of an episode.
-        """
-        parts = as_parts(observation)
-        stacked = self._stacker.push({name: parts[name] for name in self._images}, is_first)
-        self._view = next(iter(stacked.values()), None)
-        batch: Batch = {**stacked, **{name: np.asarray(parts[name], np.float32) for name in self._vectors}}
-        actions, self._state = self.decide(batch, self._state, is_first)
-        return actions
-
-    def view(self) -> npt.NDArray[np.uint8] | None:
-        """Return the stack `(H, W, C * k)` that the first env's policy saw last, or None if it sees no image."""
-        return None if self._view is None else self._view[0]

@@ -6,8 +6,8 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from envs.errors import ConfigError
+from experiments.described_policy import DescribedPolicy
 from experiments.exported.exported_policy import ExportedPolicy
-from experiments.policy import DrivingPolicy
 
 # Format (and ending of the file) -> its class, imported when it is asked for: one of them needs an extra.
 FORMATS = {
@@ -52,10 +52,14 @@ def load_exported(path: Path) -> ExportedPolicy:
         ) from error
 
 
-def load_policy(path: Path) -> DrivingPolicy | ExportedPolicy:
+def load_policy(path: Path) -> DescribedPolicy:
     """Load what drives, from a checkpoint's folder or an exported file.
 
     Raises:
         ConfigError: There is no usable policy.
     """
-    return load_exported(path) if path.is_file() else DrivingPolicy.load(path)
+    if path.is_file():
+        return load_exported(path)
+    from experiments.policy import DrivingPolicy  # brings torch, which a file of ONNX does without
+
+    return DrivingPolicy.load(path)

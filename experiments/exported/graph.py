@@ -10,15 +10,10 @@ from torch.export import Dim, ExportedProgram, export
 from torch.fx import GraphModule
 
 from envs.contract import unsquash
-from envs.errors import ConfigError
-from envs.stacking import frame_stack
-from experiments.policy import PolicyDescription
-from experiments.spaces import module_space
 from models.actor import Actor
 from models.encoder import Observation
 from models.memory import Memory
 
-ACTIONS, STATE, IS_FIRST, NEXT_STATE = "actions", "state", "is_first", "next_state"
 _TRACED_BATCH = 2  # of the traced example; torch takes batches of 0 and 1 for constants
 
 
@@ -69,28 +64,12 @@ class PolicyGraph(nn.Module):
         return stretched if next_state is None else (stretched, next_state)
 
 
-def graph_space(description: PolicyDescription) -> gym.spaces.Dict:
-    """Return the space of a policy's stacked observations, by name in alphabetical order: the order of inputs.
-
-    Raises:
-        ConfigError: A part has a name that exported files give to something else.
-    """
-    parts = module_space(description.observation_space, frame_stack(description.env)).spaces
-    taken = {ACTIONS, STATE, IS_FIRST, NEXT_STATE} & set(parts)
-    if taken:
-        raise ConfigError(
-            f"The observation has a part named {min(taken)!r}, which exported policies call something of their own. "
-            "Let the env name it otherwise and train anew."
-        )
-    return gym.spaces.Dict({name: parts[name] for name in sorted(parts)})
-
-
 def trace(graph: PolicyGraph, space: gym.spaces.Dict) -> ExportedProgram:
     """Record the graph's computation for batches of any size, without the paths of this machine and without examples.
 
     Args:
         graph: Of the policy.
-        space: What `graph_space` returns.
+        space: What `experiments.exported.inputs.graph_space` returns.
     """
     batch = {0: Dim("batch")}
     observation = {

@@ -4,17 +4,20 @@ import importlib.util
 import logging
 import warnings
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from envs.errors import ConfigError
-from experiments.exported.exported_policy import Batch, ExportedPolicy
-from experiments.exported.graph import ACTIONS, IS_FIRST, NEXT_STATE, STATE, PolicyGraph, graph_space, trace
-from experiments.policy import DESCRIPTION, PolicyDescription
+from experiments.described_policy import Batch
+from experiments.exported.exported_policy import ExportedPolicy
+from experiments.exported.inputs import ACTIONS, IS_FIRST, NEXT_STATE, STATE, graph_space
+from experiments.policy_description import DESCRIPTION, PolicyDescription
+
+if TYPE_CHECKING:
+    from experiments.exported.graph import PolicyGraph
 
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _OPSET = 20  # ONNX Runtime reads it, in the form that torch 2.13 writes, from its version 1.18 on
@@ -39,11 +42,15 @@ class OnnxPolicy(ExportedPolicy):
             )
 
     @classmethod
-    def write(cls, path: Path, graph: PolicyGraph, space: gym.spaces.Dict, description: PolicyDescription) -> None:
+    def write(cls, path: Path, graph: "PolicyGraph", space: gym.spaces.Dict, description: PolicyDescription) -> None:
         """Write inputs named as the observation's parts, `state` and `is_first`, outputs `actions` and `next_state`.
 
         The first axis of each is `batch`, of any length. The description is metadata of the model, `policy.json`.
         """
+        import torch  # to write needs it, to drive does not
+
+        from experiments.exported.graph import trace
+
         memory = ([STATE, IS_FIRST], [NEXT_STATE]) if graph.state_dim else ([], [])
         program = trace(graph, space)
         logger = logging.getLogger("torch.onnx")

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from experiments.described_policy import Batch
 from experiments.exported.archive_check import read_checked_archive
-from experiments.exported.exported_policy import Batch, ExportedPolicy
+from experiments.exported.exported_policy import ExportedPolicy
 from experiments.exported.graph import PolicyGraph, trace
 from experiments.exported.weights_file import run_in_torch
-from experiments.policy import DESCRIPTION, PolicyDescription
+from experiments.policy_description import DESCRIPTION, PolicyDescription
 
 
 class ProgramPolicy(ExportedPolicy):

@@ -10,9 +10,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from experiments.exported.exported_policy import Batch, ExportedPolicy
+from experiments.described_policy import Batch
+from experiments.exported.exported_policy import ExportedPolicy
 from experiments.exported.graph import PolicyGraph
-from experiments.policy import DESCRIPTION, PolicyDescription
+from experiments.policy_description import DESCRIPTION, PolicyDescription
 
 
 class WeightsPolicy(ExportedPolicy):

@@ -86,18 +86,22 @@ def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny_with, tmp_p
 
 @pytest.mark.parametrize(("model", "shared"), [("cnn", "true"), ("cnn", "false"), ("cnn_lstm", "false")])
 def test_runners_send_what_the_learners_critic_thinks_of_every_observation(build, tiny_with, model, shared):
-    """A policy with a memory thinks of sequences of the whole fragment, from the state that its runner sent."""
+    """A policy with a memory thinks of each sequence of five slots from the state that its runner sent with it."""
     algorithm = build(*tiny_with("ppo", model), f"algo.training.shared_encoder={shared}", "env.frame_stack=2")
     train(algorithm, 4)
-    algorithm.request_fragments(20, sequence_length=20)
+    algorithm.request_fragments(20, sequence_length=5)
     (fragment,) = algorithm.collect_fragments().values()
     assert fragment.values.shape == (21, 4)
-    slots = torch.arange(21 * 4).reshape(21, 4).T.flatten()  # env after env
-    is_first = torch.from_numpy(fragment.age.T == 0)
-    memory = None if fragment.states is None else Memory(torch.from_numpy(fragment.states[0]), is_first)
-    with torch.no_grad():
-        found = algorithm.learner.net.values(FrameTable([fragment], torch.device("cpu")).read(slots), memory)
-    expected = found.numpy().reshape(4, 21).T
+    table, found = FrameTable([fragment], torch.device("cpu")), []
+    for number, slots in enumerate(torch.arange(21 * 4).reshape(21, 4).split((5, 5, 5, 6))):  # the last observation too
+        memory = None
+        if fragment.states is not None:
+            is_first = torch.from_numpy(fragment.age.flatten()[slots.T] == 0)
+            memory = Memory(torch.from_numpy(fragment.states[number]), is_first)
+        with torch.no_grad():
+            values = algorithm.learner.net.values(table.read(slots.T.flatten()), memory)  # env after env
+        found.append(values.unflatten(0, (4, -1)).T.numpy())
+    expected = np.concatenate(found)
     # The learner sees all slots in one batch, the runner four at a time: bfloat16 rounds them differently.
     np.testing.assert_allclose(fragment.values, expected, atol=0.02)
     assert expected.std() > 0.04  # no two critics agree so well by chance

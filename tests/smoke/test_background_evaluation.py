@@ -9,7 +9,7 @@ import torch
 
 from envs.factory import make_env
 from experiments.evaluator import BackgroundEvaluation
-from experiments.policy import PolicyDescription
+from experiments.policy_description import PolicyDescription
 
 EVERY_S = 300.0
 DEADLINE_S = 900.0

@@ -17,7 +17,7 @@ SIZES = {
     "hidden": 5,
     "layers": 2,
     "vector_features": 3,
-    "frame_channels": 1,
+    "frames": {"time": 1, "stack": 4},
 }
 B, T = 3, 7
 
@@ -159,7 +159,7 @@ def test_over_a_stack_it_is_the_same_network_over_its_frames():
 
 
 def test_a_stack_of_colour_frames_is_split_into_frames():
-    encoder = make(channels=6, over="stack", frame_channels=3, vector=False)
+    encoder = make(channels=6, over="stack", frames={"stack": 2}, vector=False)
     assert encoder.convolutions[0].in_channels == 3
     stack = torch.zeros(1, 12, 12, 6, dtype=torch.uint8)
     older, newer = stack.clone(), stack.clone()
@@ -169,13 +169,28 @@ def test_a_stack_of_colour_frames_is_split_into_frames():
     assert not torch.allclose(features[1], features[2])
 
 
+def test_forget_gates_begin_open_and_the_weights_of_each_gate_orthogonal():
+    """By hand: torch keeps the four gates of 5 units as rows 0-4 input, 5-9 forget, 10-14 cell, 15-19 output."""
+    lstm = make().lstm
+    for layer in range(2):
+        assert getattr(lstm, f"bias_ih_l{layer}").tolist() == [0] * 5 + [1] * 5 + [0] * 10
+        assert getattr(lstm, f"bias_hh_l{layer}").tolist() == [0] * 20
+        for kind in ("ih", "hh"):
+            weights = getattr(lstm, f"weight_{kind}_l{layer}").detach()
+            for first in (0, 5, 10, 15):
+                gate = weights[first : first + 5]
+                torch.testing.assert_close(gate @ gate.T, torch.eye(5), rtol=1e-5, atol=1e-5)
+
+
 def test_bad_requests_are_refused_in_words():
     with pytest.raises(ValueError, match="over=space: expected one of time, stack"):
         make(over="space")
-    with pytest.raises(ValueError, match=r"over=stack: expected several frames .* env.frame_stack"):
+    with pytest.raises(
+        ValueError, match=r"over=stack: expected an image of frames.stack=4 frames.* has 1 channels.* env.frame_stack"
+    ):
         make(over="stack")
     with pytest.raises(ValueError, match="channels"):
-        make(channels=4, over="stack", frame_channels=3)
+        make(channels=4, over="stack", frames={"stack": 3})
     with pytest.raises(ValueError, match="hidden=0"):
         make(hidden=0)
     with pytest.raises(ValueError, match="model=mlp"):

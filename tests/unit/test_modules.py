@@ -34,17 +34,13 @@ def test_a_runners_module_has_what_it_drives_with_and_takes_the_learners_weights
 
 
 @MODULES
-def test_exploration_reports_the_density_of_its_actions_and_inference_is_deterministic(
-    build_module, module_class, observation
-):
+def test_exploration_reports_the_density_of_its_actions(build_module, module_class, observation):
     module = build_module(module_class, inference_only=True)
     driven = module.forward_exploration({Columns.OBS: observation})
     actions = driven[Columns.ACTIONS]
     assert actions.shape == (5, 2)
     torch.testing.assert_close(driven[Columns.ACTION_LOGP], module.actor(observation).log_prob(actions))
     assert not torch.equal(actions, module.forward_exploration({Columns.OBS: observation})[Columns.ACTIONS])
-    evaluated = module.forward_inference({Columns.OBS: observation})[Columns.ACTIONS]
-    assert torch.equal(evaluated, module.actor.act(observation))
 
 
 @MODULES
@@ -58,6 +54,17 @@ def test_who_owns_the_critics_encoder(build_module, module_class):
     num_encoder = sum(parameter.numel() for parameter in shared.actor.encoder.parameters())
     count = [sum(parameter.numel() for parameter in module.parameters()) for module in (shared, apart)]
     assert count[1] - count[0] == num_encoder
+
+
+@MODULES
+def test_unless_told_actor_and_critic_share_an_encoder_without_memory_only(build_module, module_class, tiny_encoder):
+    lstm = {"_target_": "models.cnn_lstm.CNNLSTMEncoder", "over": "time", "hidden": 6, "layers": 1}
+    remembers = tiny_encoder | lstm | {"frames": {"time": 1}}
+    for encoder, is_shared in ((tiny_encoder, True), (remembers, False)):
+        module = build_module(module_class, encoder=encoder, shared_encoder=None)
+        assert module.shared_encoder is is_shared
+        assert (module.critic_encoder is module.actor.encoder) is is_shared
+        assert ("own_critic_encoder" in parts_of(module)) is not is_shared
 
 
 @pytest.mark.parametrize("shared_encoder", [True, False])

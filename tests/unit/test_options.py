@@ -126,6 +126,47 @@ def test_sac_runs_begun_before_there_were_priorities_go_on_without(changed):
     assert options.priority_exponent == 0.0
 
 
+@pytest.mark.parametrize(
+    ("algo", "frame_stack", "keys", "words"),
+    [
+        ("ppo", 1, {"rollout_steps": 100}, r"rollout_steps=100: .*sequence_length=16 slots; expected a multiple"),
+        ("ppo", 1, {"minibatch_size": 100}, r"minibatch_size=100: .*sequence_length=16 slots; expected a multiple"),
+        ("sac", 1, {"batch_size": 100}, r"batch_size=100: .*sequence_length=16 slots; expected a multiple"),
+        ("sac", 1, {"priority_exponent": 0.6}, r"priority_exponent=0\.6: .*drawn uniformly; expected 0\."),
+        ("sac", 4, {"burn_in": 2}, r"burn_in=2: env\.frame_stack=4 .*expected at least 3\."),
+        (
+            "sac",
+            1,
+            {"start_after_decisions": 494},
+            r"start_after_decisions=494: 15 envs need at least 495 .*burn_in=16",
+        ),
+    ],
+)
+def test_what_a_memory_cannot_learn_with_is_refused_in_words(changed, algo, frame_stack, keys, words):
+    config = changed(algo, **keys)
+    config["env"]["frame_stack"] = frame_stack
+    rllib = build_config(config, PLAN)
+    rllib.check(PLAN)  # without a memory it would do
+    with pytest.raises(ConfigError, match=rf"algo\.training\.{words}"):
+        rllib.check_memory(PLAN)
+
+
+@pytest.mark.parametrize(
+    ("algo", "frame_stack", "keys"),
+    [
+        ("ppo", 1, {}),
+        ("ppo", 1, {"rollout_steps": 96, "minibatch_size": 48}),
+        ("sac", 1, {}),
+        ("sac", 1, {"batch_size": 96, "start_after_decisions": 495}),  # 15 envs, each 16 + 16 slots and one ahead
+        ("sac", 4, {"burn_in": 3}),
+    ],
+)
+def test_what_a_memory_can_just_learn_with_passes(changed, algo, frame_stack, keys):
+    config = changed(algo, **keys)
+    config["env"]["frame_stack"] = frame_stack
+    build_config(config, PLAN).check_memory(PLAN)
+
+
 def test_all_that_is_wrong_is_said_at_once(changed):
     with pytest.raises(ConfigError, match=r"(?s)clip=-1.*gamma=2|gamma=2.*clip=-1"):
         build_config(changed("ppo", clip=-1, gamma=2), PLAN)

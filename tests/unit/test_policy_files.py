@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+from dataclasses import replace
 
 import gymnasium as gym
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from envs.errors import ConfigError
-from experiments.policy import DESCRIPTION, WEIGHTS, DrivingPolicy, PolicyDescription, save_policy
+from experiments.policy import DrivingPolicy, save_policy
+from experiments.policy_description import DESCRIPTION, WEIGHTS, PolicyDescription
 from experiments.spaces import module_space, space_from_json, space_to_json
+from models.memory import Memory
 
 STACK = 3
 
@@ -83,6 +86,35 @@ def test_it_sees_stacks_and_acts_in_the_envs_box(folder, actor, drive):
     observation, _ = drive[3]
     assert policy.view().shape == (12, 12, STACK)
     np.testing.assert_array_equal(policy.view()[..., -1:], observation["image"][0])
+
+
+def test_it_remembers_each_envs_episode(tmp_path, description, tiny_encoder, drive):
+    """Against the actor's own pass over the five steps of each env, whose state begins at zeros where episodes do."""
+    lstm = {"_target_": "models.cnn_lstm.CNNLSTMEncoder", "over": "time", "hidden": 6, "layers": 2}
+    encoder = tiny_encoder | lstm | {"frames": {"time": 1}}
+    description = replace(description, env=description.env | {"frame_stack": 1}, encoder=encoder)
+    torch.manual_seed(0)
+    actor = description.build_actor()
+    with torch.no_grad():
+        actor.head.layers[-1].weight.mul_(300)
+    save_policy(tmp_path, actor.state_dict(), description)
+    actions = actions_of(DrivingPolicy.load(tmp_path), drive)
+
+    parts = {name: np.stack([observation[name] for observation, _ in drive], axis=1) for name in drive[0][0]}
+    rows = {
+        "image": torch.from_numpy(parts["image"]).flatten(0, 1),
+        "vector": torch.from_numpy(parts["vector"].astype(np.float32)).flatten(0, 1),
+    }
+    is_first = torch.from_numpy(np.stack([first for _, first in drive], axis=1))
+
+    def unrolled(is_first):
+        together, _ = actor.step(rows, Memory(torch.zeros(3, actor.encoder.state_dim), is_first))
+        steer, throttle = together.unflatten(0, (3, 5)).transpose(0, 1).unbind(-1)
+        return np.stack([steer, (throttle + 1) / 2], axis=-1)  # throttle is in [0, 1]
+
+    np.testing.assert_allclose(actions, unrolled(is_first), rtol=1e-4, atol=1e-5)
+    for other in (torch.zeros_like(is_first), torch.ones_like(is_first)):  # a memory never reset, and none
+        assert np.abs(actions - unrolled(other)).max() > 1e-2
 
 
 def change(folder, **parts):

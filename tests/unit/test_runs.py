@@ -7,7 +7,7 @@ import pytest
 from envs.errors import ConfigError
 from experiments import runs
 from experiments.checkpoints import write_checkpoint
-from experiments.policy import DESCRIPTION
+from experiments.policy_description import DESCRIPTION
 from experiments.runs import create_run_folder, find_policy_folder, find_run_folder, find_trial_folders, read_config
 from experiments.runs import write_config as write
 
