@@ -152,8 +152,8 @@ def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any], pla
         rllib.check_memory(plan)
         if frame_stack(config["env"]) > 1:
             logger.warning(
-                "model=%s remembers earlier frames by itself; env.frame_stack=%d makes its input %d times as large, and "
-                "tells it nothing new. Leave env.frame_stack at 1.",
+                "model=%s remembers earlier frames by itself; env.frame_stack=%d makes its input %d times as large "
+                "and tells it nothing new. Leave env.frame_stack at 1.",
                 config["choices"]["model"],
                 *[frame_stack(config["env"])] * 2,
             )

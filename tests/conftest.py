@@ -32,7 +32,8 @@ def compose():
             config = hydra.compose("config", overrides=list(words), return_hydra_config=True)
         chosen = config.hydra.runtime.choices
         plain = to_plain(hydra_free(config))
-        return plain | {"choices": {group: chosen[group] for group in ("env", "model", "algo", "experiment", "debug")}}
+        choices = {group: chosen[group] for group in ("env", "model", "algo", "experiment", "debug")}
+        return plain | {"choices": choices | {"preset": config.model.get("preset")}}
 
     return composed
 

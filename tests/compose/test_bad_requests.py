@@ -142,8 +142,8 @@ def test_sizes_of_a_preset_that_do_not_fit(refuse, words, expected):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("algo=ppo", "algo.training.minibatch_size=100"), ["minibatch_size=100", "sequence_length=16"]),
-        (("algo.training.batch_size=100",), ["batch_size=100", "sequence_length=16"]),
+        (("algo=ppo", "algo.training.minibatch_size=100"), ["minibatch_size=100", "sequence_length"]),
+        (("algo.training.batch_size=100",), ["batch_size=100", "sequence_length"]),
         (("env.frame_stack=4", "algo.training.burn_in=2"), ["burn_in=2", "env.frame_stack=4", "at least 3"]),
     ],
 )
@@ -155,12 +155,13 @@ def test_numbers_that_a_memory_cannot_learn_with(refuse, words, expected):
 def test_a_memory_that_sees_every_frame_several_times_is_warned_of(compose, tmp_path, caplog):
     def warnings(model, stack):
         caplog.clear()
-        check_run(compose("env=dummy", f"model={model}", f"env.frame_stack={stack}", f"paths.outputs={tmp_path}"))
+        words = ("env=dummy", "algo=ppo", f"model={model}", f"env.frame_stack={stack}")
+        check_run(compose(*words, f"paths.outputs={tmp_path}"))
         return [record.getMessage() for record in caplog.records if record.name == "experiments.checks"]
 
     (message,) = warnings("cnn_lstm", 3)
-    assert "env.frame_stack=3 shows it every frame 3 times" in message
-    assert "env.frame_stack=1" in message
+    assert "model=cnn_lstm remembers" in message
+    assert "env.frame_stack=3" in message
     assert not warnings("cnn_lstm", 1)
     assert not warnings("cnn", 3)
 

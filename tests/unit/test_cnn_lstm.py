@@ -193,8 +193,8 @@ def test_bad_requests_are_refused_in_words():
         make(channels=4, over="stack", frames={"stack": 3})
     with pytest.raises(ValueError, match="hidden=0"):
         make(hidden=0)
+    vectors = gym.spaces.Dict({"vector": gym.spaces.Box(-1, 1, (2,), np.float32)})
     with pytest.raises(ValueError, match="model=mlp"):
-        vectors = gym.spaces.Dict({"vector": gym.spaces.Box(-1, 1, (2,), np.float32)})
         CNNLSTMEncoder(observation_space=vectors, over="time", **SIZES)
     with pytest.raises(ValueError, match="memory of 20 numbers"):
         make().encode({"image": torch.zeros(1, 12, 12, 1, dtype=torch.uint8), "vector": torch.zeros(1, 2)}, None)

@@ -126,6 +126,9 @@ def test_sac_runs_begun_before_there_were_priorities_go_on_without(changed):
     assert options.priority_exponent == 0.0
 
 
+MEMORY = {"ppo": {"sequence_length": 16}, "sac": {"sequence_length": 16, "burn_in": 16}}
+
+
 @pytest.mark.parametrize(
     ("algo", "frame_stack", "keys", "words"),
     [
@@ -143,7 +146,7 @@ def test_sac_runs_begun_before_there_were_priorities_go_on_without(changed):
     ],
 )
 def test_what_a_memory_cannot_learn_with_is_refused_in_words(changed, algo, frame_stack, keys, words):
-    config = changed(algo, **keys)
+    config = changed(algo, **MEMORY[algo] | keys)
     config["env"]["frame_stack"] = frame_stack
     rllib = build_config(config, PLAN)
     rllib.check(PLAN)  # without a memory it would do
@@ -162,7 +165,7 @@ def test_what_a_memory_cannot_learn_with_is_refused_in_words(changed, algo, fram
     ],
 )
 def test_what_a_memory_can_just_learn_with_passes(changed, algo, frame_stack, keys):
-    config = changed(algo, **keys)
+    config = changed(algo, **MEMORY[algo] | keys)
     config["env"]["frame_stack"] = frame_stack
     build_config(config, PLAN).check_memory(PLAN)
 

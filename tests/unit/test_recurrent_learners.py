@@ -10,7 +10,7 @@ from ray.rllib.core.learner.training_data import TrainingData
 from experiments.advantages import generalised_advantages
 from experiments.ppo_learner import PPOLearner
 from experiments.replay.n_step_sequences import n_step_targets
-from experiments.sac import SAC as SACAlgorithm
+from experiments.sac import SAC
 from experiments.sac_learner import SACLearner
 from models.memory import Memory
 from models.ppo_module import PPOModule
@@ -19,8 +19,8 @@ from models.sac_module import SACModule
 B, BURN_IN, LENGTH = 3, 2, 4
 T = BURN_IN + LENGTH
 GAE = {"gamma": 0.9, "gae_lambda": 0.8}
-PPO = GAE | {"clip": 0.2, "value_coeff": 0.5, "entropy_coeff": 0.01, "epochs": 1, "minibatch_size": 100}
-SAC = {"target_rate": 0.05, "average_rate": 0.05, "target_entropy_per_action": -1.0, "burn_in": BURN_IN}
+PPO_OPTIONS = GAE | {"clip": 0.2, "value_coeff": 0.5, "entropy_coeff": 0.01, "epochs": 1, "minibatch_size": 100}
+SAC_OPTIONS = {"target_rate": 0.05, "average_rate": 0.05, "target_entropy_per_action": -1.0, "burn_in": BURN_IN}
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def stepped(encoder, data, b, slots):
 @pytest.mark.parametrize("shared", [True, False])
 def test_sac_reads_sequences_as_if_it_stepped_through_them(recurrent, bare_learner, sequences, shared):
     net = recurrent(SACModule, shared_encoder=shared)
-    learner = bare_learner(SACLearner, net, torch.optim.Adam(net.parameters(), fused=True), **SAC)
+    learner = bare_learner(SACLearner, net, torch.optim.Adam(net.parameters(), fused=True), **SAC_OPTIONS)
     batch = learner._sequences(sequences)
     row = 0
     for b in range(B):
@@ -95,7 +95,7 @@ def test_sac_reads_sequences_as_if_it_stepped_through_them(recurrent, bare_learn
 def test_no_gradient_flows_through_sacs_run_up(recurrent, bare_learner, sequences, shared):
     """As if the learnt slots began at the state that the run-up came to, as a constant."""
     net = recurrent(SACModule, shared_encoder=shared)
-    learner = bare_learner(SACLearner, net, torch.optim.Adam(net.parameters(), fused=True), **SAC)
+    learner = bare_learner(SACLearner, net, torch.optim.Adam(net.parameters(), fused=True), **SAC_OPTIONS)
     batch = learner._sequences(sequences)
     parts = {name: torch.from_numpy(part) for name, part in sequences["obs"].items()}
     is_first, counts = (torch.from_numpy(sequences[name]) for name in ("is_first", "valid"))
@@ -139,7 +139,7 @@ def test_sac_draws_sequences_of_stacks_shifted_alike_with_targets():
             "valid": np.ones((B, T), bool),
         }
 
-    sac = object.__new__(SACAlgorithm)
+    sac = object.__new__(SAC)
     numbers = {"batch_size": B * LENGTH + 1, "sequence_length": LENGTH, "burn_in": BURN_IN, "shift_pixels": 2}
     options = SimpleNamespace(**numbers, n_step=2, gamma=0.5)
     sac.config = SimpleNamespace(options=options, env_config={"frame_stack": 2})
@@ -169,7 +169,7 @@ def test_sac_draws_sequences_of_stacks_shifted_alike_with_targets():
 
 def test_sacs_critics_alone_move_a_shared_memory(recurrent, bare_learner, sequences):
     net = recurrent(SACModule)
-    learner = bare_learner(SACLearner, net, torch.optim.Adam(net.parameters(), fused=True), **SAC)
+    learner = bare_learner(SACLearner, net, torch.optim.Adam(net.parameters(), fused=True), **SAC_OPTIONS)
     batch = learner._sequences(sequences)
     assert batch.judged.requires_grad
     assert not any(part.requires_grad for part in (batch.seen, batch.judged_ahead, batch.seen_ahead))
@@ -247,20 +247,31 @@ def drive(make_fragment):
     return driven
 
 
+def by_env(part):
+    """Return columns `(T, N, …)` as rows, env after env."""
+    return torch.from_numpy(part).transpose(0, 1).flatten(0, 1)
+
+
 def test_slots_that_only_reset_their_env_teach_ppo_nothing(recurrent, bare_learner, drive):
     """One step over all sequences, at the policy that drove: its losses are known, whatever stands in those slots."""
     found = []
     for garbage in (1e6, -1e6):
         net = recurrent(PPOModule, head="BetaHead")
+        with torch.no_grad():  # so that it matters what is seen and remembered
+            net.actor.head.layers[-1].weight.mul_(100)
         optimizer = torch.optim.Adam(net.parameters(), fused=True)
-        learner = bare_learner(PPOLearner, net, optimizer, **PPO, sequence_length=4)
+        learner = bare_learner(PPOLearner, net, optimizer, **PPO_OPTIONS, sequence_length=4)
         fragment = drive(net, garbage)
+        rows = {name: by_env(part[:8]) for name, part in (fragment.images | fragment.vectors).items()}
+        memory = Memory(torch.from_numpy(fragment.states[0]), torch.from_numpy(fragment.age[:8].T == 0))
+        entropy = net.evaluate(rows, by_env(fragment.actions), memory)[1][by_env(fragment.valid)].mean().item()
         torch.manual_seed(5)
         found.append(learner.update(TrainingData(episodes=[fragment])))
     losses = found[0]
     assert losses["updates"] == 1
     assert losses["kl"] == pytest.approx(0, abs=1e-6)
     assert losses["clip_share"] == 0
+    assert losses["entropy"] == pytest.approx(entropy, rel=1e-5)
     assert losses["policy_loss"] == pytest.approx(0, abs=1e-5)  # minus the mean of normalised advantages
     errors = generalised_advantages(fragment, fragment.values, **GAE, reward_scale=1.0)[fragment.valid]
     returns = errors + fragment.values[:-1][fragment.valid]

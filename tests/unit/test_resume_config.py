@@ -93,7 +93,7 @@ def test_what_may_change_changes_and_nothing_else(resume, word, path, value):
         ("algo.training.lr=0.5", "algo.training.lr: saved 0.001, asked 0.5"),
         ("model.channels=[1,2,3]", r"model.channels: saved \[32, 64, 64\], asked \[1, 2, 3\]"),
         ("+model.wings=2", "model.wings: saved None, asked 2"),
-        ("model.preset=impala", r"model.preset: saved .*CNNEncoder.*, asked .*ImpalaEncoder"),
+        ("model.preset=impala", "model.preset: saved nature, asked impala"),
         ("model.presets.nature.channels=[1,2,3]", r"model.presets.nature.channels: saved .*32, 64.*, asked .*1, 2, 3"),
         ("~algo.training.gamma", r"algo.training.gamma: saved 0.99, asked None"),
         ("tracking=none", "tracking: saved .*MlflowTracker.*asked .*NoTracker"),
@@ -124,8 +124,23 @@ def test_the_preset_of_a_run_may_be_said_again_and_no_other(resume):
     go_on = resume("env=dummy", "env.image_size=64", "model.preset=tmrl")
     saved, config = go_on("model.preset=tmrl")
     assert config == saved
-    with pytest.raises(ConfigError, match=r"model.preset: saved .*TMRLEncoder.*, asked .*CNNEncoder"):
+    with pytest.raises(ConfigError, match=r"model\.preset: saved tmrl, asked nature"):
         go_on("model.preset=nature")
+
+
+def test_the_preset_of_another_model_than_the_default_may_be_said_again(resume):
+    saved, config = resume("env=dummy", "env.image_size=64", "model=vit", "model.preset=base")("model.preset=base")
+    assert config == saved
+
+
+def test_a_run_from_before_there_was_a_key_may_name_what_it_had(resume, tmp_path):
+    go_on = resume("env=dummy")
+    saved = read_config(tmp_path / "default" / "run")
+    del saved["env"]["action_history"], saved["choices"]["preset"]
+    write_config(tmp_path / "default" / "run", saved)
+    go_on("env.action_history=0", "model.preset=nature")
+    with pytest.raises(ConfigError, match=r"env\.action_history: saved 0, asked 2"):
+        go_on("env.action_history=2")
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path, command_line):
