@@ -65,7 +65,8 @@ class PPOConfig(RacingConfig):
     def check_memory(self, plan: Plan) -> None:
         """Raise a ConfigError if rollouts and minibatches are not made of whole sequences."""
         options = self.options
-        for name, size in (("rollout_steps", self.rollout_steps), ("minibatch_size", options.minibatch_size)):
+        rollout = "rollout_steps" if options.rollout_decisions is None else "rollout_decisions over all envs"
+        for name, size in ((rollout, self.rollout_steps), ("minibatch_size", options.minibatch_size)):
             if size % options.sequence_length:
                 raise ConfigError(
                     f"algo.training.{name}={size}: a policy with a memory learns from sequences of "

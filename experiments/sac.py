@@ -70,6 +70,11 @@ class SACConfig(RacingConfig):
                 f"{options.start_after_decisions}."
             )
 
+    @property
+    def run_up(self) -> int:
+        """Slots before those that a policy with a memory learns from: no fewer than a stack needs to fill."""
+        return max(int(self.options.burn_in), frame_stack(self.env_config) - 1)
+
     def check_memory(self, plan: Plan) -> None:
         """Raise a ConfigError if batches are not made of whole sequences, or too few decisions are there to begin."""
         options = self.options
@@ -83,18 +88,13 @@ class SACConfig(RacingConfig):
                 f"algo.training.priority_exponent={options.priority_exponent}: sequences for a policy with a memory "
                 "are drawn uniformly; expected 0."
             )
-        if options.burn_in < frame_stack(self.env_config) - 1:
-            raise ConfigError(
-                f"algo.training.burn_in={options.burn_in}: env.frame_stack={frame_stack(self.env_config)} frames are "
-                f"not yet there in a sequence's first slots; expected at least {frame_stack(self.env_config) - 1}."
-            )
         streams = plan.num_env_runners * plan.envs_per_runner
-        needed = streams * (options.burn_in + options.sequence_length + 1)
+        needed = streams * (self.run_up + options.sequence_length + 1)
         if options.start_after_decisions < needed:
             raise ConfigError(
                 f"algo.training.start_after_decisions={options.start_after_decisions}: {streams} envs need at least "
-                f"{needed} decisions before each has a sequence of burn_in={options.burn_in} and sequence_length="
-                f"{options.sequence_length} slots."
+                f"{needed} decisions before each has a sequence of sequence_length={options.sequence_length} slots "
+                f"after a run-up of {self.run_up}."
             )
 
     def replay_bytes(self, space: Space) -> int:
@@ -204,15 +204,16 @@ class SAC(RacingAlgorithm):
 
     def _drawn_sequences(self) -> dict[str, Any]:
         """Draw sequences; of one all images are shifted alike."""
-        options = self.config.options
-        length = options.burn_in + options.sequence_length
-        batch = self.replay.sample_sequences(options.batch_size // options.sequence_length, length)
+        options, run_up = self.config.options, self.config.run_up
+        num_sequences = options.batch_size // options.sequence_length
+        batch = self.replay.sample_sequences(num_sequences, run_up + options.sequence_length)
         obs = {name: self._augmented(values) for name, values in batch["obs"].items()}
         for name, values in obs.items():
             if values.ndim == 5:
                 obs[name] = stacked(values, batch["is_first"], frame_stack(self.config.env_config))
         steps = {name: batch[name] for name in ("rewards", "terminated", "valid")}
-        return batch | {"obs": obs} | n_step_targets(**steps, n_step=options.n_step, gamma=options.gamma)
+        batch |= {"obs": obs, "run_up": run_up}
+        return batch | n_step_targets(**steps, n_step=options.n_step, gamma=options.gamma)
 
     def _augmented(self, values: Any) -> Any:
         is_image = values.ndim == 5

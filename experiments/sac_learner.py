@@ -30,7 +30,7 @@ class _Batch:
 class SACLearner(RacingLearner):
     """Source: Haarnoja et al. (2018), equations 5, 7 and 18, with n-step targets; encoder as in DrQ-v2.
 
-    A policy with a memory learns from sequences: a run-up of `burn_in` slots fills the memory from zeros, the others
+    A policy with a memory learns from sequences: a run-up of some slots fills the memory from zeros, the others
     are learnt from (Kapturowski et al., "Recurrent Experience Replay in Distributed RL", 2019).
     """
 
@@ -88,13 +88,13 @@ class SACLearner(RacingLearner):
 
     def _sequences(self, data: dict[str, Any]) -> _Batch:
         """Encode sequences, each slot once: what is ahead of a decision is a later slot of the same pass."""
-        net, burn_in = self.net, self.config.options.burn_in
+        net, run_up = self.net, data["run_up"]
         judged = self._unrolled(net.critic_encoder, data)
         seen = judged.detach() if net.shared_encoder else self._unrolled(net.actor.encoder, data)
-        counts = onto(self._device, data["valid"][:, burn_in:])
-        ahead = onto(self._device, data["ahead"][:, burn_in:] - burn_in)[..., None]
+        counts = onto(self._device, data["valid"][:, run_up:])
+        ahead = onto(self._device, data["ahead"][:, run_up:] - run_up)[..., None]
         columns = {
-            name: onto(self._device, data[name][:, burn_in:])[counts] for name in ("actions", "rewards", "discounts")
+            name: onto(self._device, data[name][:, run_up:])[counts] for name in ("actions", "rewards", "discounts")
         }
         return _Batch(
             judged=judged[:, :-1][counts],
@@ -106,14 +106,14 @@ class SACLearner(RacingLearner):
 
     def _unrolled(self, encoder: Encoder, data: dict[str, Any]) -> torch.Tensor:
         """Return features `(B, L + 1, D)` of the slots after the run-up, through which no gradient flows."""
-        burn_in = self.config.options.burn_in
+        run_up = data["run_up"]
         observation = {name: onto(self._device, part) for name, part in data["obs"].items()}
         is_first = onto(self._device, data["is_first"])
         state: torch.Tensor | None = torch.zeros(len(is_first), encoder.state_dim, device=self._device)
-        if burn_in:
+        if run_up:
             with torch.no_grad():
-                _, state = encoder.encode(*_slots(observation, state, is_first, slice(0, burn_in)))
-        features, _ = encoder.encode(*_slots(observation, state, is_first, slice(burn_in, None)))
+                _, state = encoder.encode(*_slots(observation, state, is_first, slice(0, run_up)))
+        features, _ = encoder.encode(*_slots(observation, state, is_first, slice(run_up, None)))
         return features.unflatten(0, (len(is_first), -1))
 
     @property

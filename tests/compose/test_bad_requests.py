@@ -144,7 +144,6 @@ def test_sizes_of_a_preset_that_do_not_fit(refuse, words, expected):
     [
         (("algo=ppo", "algo.training.minibatch_size=100"), ["minibatch_size=100", "sequence_length"]),
         (("algo.training.batch_size=100",), ["batch_size=100", "sequence_length"]),
-        (("env.frame_stack=4", "algo.training.burn_in=2"), ["burn_in=2", "env.frame_stack=4", "at least 3"]),
     ],
 )
 def test_numbers_that_a_memory_cannot_learn_with(refuse, words, expected):

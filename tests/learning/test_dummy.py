@@ -110,7 +110,7 @@ def optimum(env):
         ("mlp", PPO, 50_000),
         ("mlp", SAC, 10_000),
         ("cnn_lstm", PPO, 100_000),
-        ("cnn_lstm", (*SAC, "algo.training.average_rate=0.01", "algo.training.batch_size=256"), 28_000),
+        ("cnn_lstm", (*SAC, "algo.training.average_rate=0.01", "algo.training.batch_size=256"), 40_000),
     ],
 )
 def test_every_model_learns_with_every_algorithm(score, scripted, model, algo, decisions, seed):

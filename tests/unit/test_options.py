@@ -136,12 +136,11 @@ MEMORY = {"ppo": {"sequence_length": 16}, "sac": {"sequence_length": 16, "burn_i
         ("ppo", 1, {"minibatch_size": 100}, r"minibatch_size=100: .*sequence_length=16 slots; expected a multiple"),
         ("sac", 1, {"batch_size": 100}, r"batch_size=100: .*sequence_length=16 slots; expected a multiple"),
         ("sac", 1, {"priority_exponent": 0.6}, r"priority_exponent=0\.6: .*drawn uniformly; expected 0\."),
-        ("sac", 4, {"burn_in": 2}, r"burn_in=2: env\.frame_stack=4 .*expected at least 3\."),
         (
             "sac",
             1,
             {"start_after_decisions": 494},
-            r"start_after_decisions=494: 15 envs need at least 495 .*burn_in=16",
+            r"start_after_decisions=494: 15 envs need at least 495 .*run-up of 16",
         ),
     ],
 )
@@ -161,13 +160,38 @@ def test_what_a_memory_cannot_learn_with_is_refused_in_words(changed, algo, fram
         ("ppo", 1, {"rollout_steps": 96, "minibatch_size": 48}),
         ("sac", 1, {}),
         ("sac", 1, {"batch_size": 96, "start_after_decisions": 495}),  # 15 envs, each 16 + 16 slots and one ahead
-        ("sac", 4, {"burn_in": 3}),
     ],
 )
 def test_what_a_memory_can_just_learn_with_passes(changed, algo, frame_stack, keys):
     config = changed(algo, **MEMORY[algo] | keys)
     config["env"]["frame_stack"] = frame_stack
     build_config(config, PLAN).check_memory(PLAN)
+
+
+@pytest.mark.parametrize(("frame_stack", "burn_in", "run_up"), [(1, 0, 0), (4, 0, 3), (4, 2, 3), (4, 5, 5)])
+def test_a_run_up_is_no_shorter_than_a_stack_needs_to_fill(changed, frame_stack, burn_in, run_up):
+    config = changed("sac", burn_in=burn_in)
+    config["env"]["frame_stack"] = frame_stack
+    assert build_config(config, PLAN).run_up == run_up
+
+
+def test_a_rollout_may_be_said_in_all(changed):
+    rllib = build_config(changed("ppo", rollout_steps=None, rollout_decisions=15 * 20), PLAN)
+    rllib.check(PLAN)
+    assert rllib.rollout_steps == 20
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"rollout_steps": None}, "rollout_steps=None and rollout_decisions=None: expected one of them"),
+        ({"rollout_decisions": 300}, r"rollout_steps=\d+ and rollout_decisions=300: expected one of them"),
+        ({"rollout_steps": None, "rollout_decisions": 100}, "rollout_decisions=100 cannot be shared by 15 envs alike"),
+    ],
+)
+def test_the_length_of_a_rollout_is_said_once_and_the_same_for_all(changed, keys, words):
+    with pytest.raises(ConfigError, match=words):
+        build_config(changed("ppo", **keys), PLAN).check(PLAN)
 
 
 def test_all_that_is_wrong_is_said_at_once(changed):

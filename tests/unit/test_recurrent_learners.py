@@ -16,11 +16,11 @@ from models.memory import Memory
 from models.ppo_module import PPOModule
 from models.sac_module import SACModule
 
-B, BURN_IN, LENGTH = 3, 2, 4
-T = BURN_IN + LENGTH
+B, RUN_UP, LENGTH = 3, 2, 4
+T = RUN_UP + LENGTH
 GAE = {"gamma": 0.9, "gae_lambda": 0.8}
 PPO_OPTIONS = GAE | {"clip": 0.2, "value_coeff": 0.5, "entropy_coeff": 0.01, "epochs": 1, "minibatch_size": 100}
-SAC_OPTIONS = {"target_rate": 0.05, "average_rate": 0.05, "target_entropy_per_action": -1.0, "burn_in": BURN_IN}
+SAC_OPTIONS = {"target_rate": 0.05, "average_rate": 0.05, "target_entropy_per_action": -1.0}
 
 
 @pytest.fixture
@@ -52,6 +52,7 @@ def sequences():
         "is_first": is_first,
         "terminated": terminated,
         "valid": valid,
+        "run_up": RUN_UP,
     } | n_step_targets(rewards, terminated, valid, n_step=2, gamma=0.9)
 
 
@@ -74,7 +75,7 @@ def test_sac_reads_sequences_as_if_it_stepped_through_them(recurrent, bare_learn
     row = 0
     for b in range(B):
         judged, seen = (stepped(encoder, sequences, b, T + 1) for encoder in (net.critic_encoder, net.actor.encoder))
-        for t in range(BURN_IN, T):
+        for t in range(RUN_UP, T):
             if not sequences["valid"][b, t]:
                 continue
             ahead = sequences["ahead"][b, t]
@@ -107,10 +108,10 @@ def test_no_gradient_flows_through_sacs_run_up(recurrent, bare_learner, sequence
     encoders = {"judged": net.critic_encoder} | ({} if shared else {"seen": net.actor.encoder})
     for name, encoder in encoders.items():
         weights = list(encoder.parameters())
-        _, state = encoded(encoder, torch.zeros(B, encoder.state_dim), slice(0, BURN_IN))
+        _, state = encoded(encoder, torch.zeros(B, encoder.state_dim), slice(0, RUN_UP))
 
         def gradients(begin, encoder=encoder, weights=weights):
-            features = encoded(encoder, begin, slice(BURN_IN, T))[0][counts[:, BURN_IN:].flatten()]
+            features = encoded(encoder, begin, slice(RUN_UP, T))[0][counts[:, RUN_UP:].flatten()]
             return torch.autograd.grad(features.square().sum(), weights)
 
         found = torch.autograd.grad(getattr(batch, name).square().sum(), weights)
@@ -140,9 +141,9 @@ def test_sac_draws_sequences_of_stacks_shifted_alike_with_targets():
         }
 
     sac = object.__new__(SAC)
-    numbers = {"batch_size": B * LENGTH + 1, "sequence_length": LENGTH, "burn_in": BURN_IN, "shift_pixels": 2}
+    numbers = {"batch_size": B * LENGTH + 1, "sequence_length": LENGTH, "shift_pixels": 2}
     options = SimpleNamespace(**numbers, n_step=2, gamma=0.5)
-    sac.config = SimpleNamespace(options=options, env_config={"frame_stack": 2})
+    sac.config = SimpleNamespace(options=options, env_config={"frame_stack": 2}, run_up=RUN_UP)
     sac.replay, sac._shifts = SimpleNamespace(sample_sequences=sample_sequences), np.random.default_rng(3)
     batch = sac._drawn_sequences()
 
@@ -165,6 +166,7 @@ def test_sac_draws_sequences_of_stacks_shifted_alike_with_targets():
     assert batch["rewards"].tolist() == [[1.5] * (T - 1) + [1.0]] * B
     assert batch["discounts"].tolist() == [[0.25] * (T - 1) + [0.5]] * B
     assert batch["ahead"].tolist() == [[2, 3, 4, 5, 6, 6]] * B
+    assert batch["run_up"] == RUN_UP
 
 
 def test_sacs_critics_alone_move_a_shared_memory(recurrent, bare_learner, sequences):
