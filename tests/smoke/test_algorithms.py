@@ -63,7 +63,13 @@ def test_the_same_seed_trains_the_same(build, tiny, name):
 @pytest.mark.parametrize("name", ALGORITHMS)
 @pytest.mark.parametrize(
     ("model", "shared", "num_envs"),
-    [("cnn", "true", 6), ("vit", "false", 2), ("cnn_lstm", "true", 2), ("cnn_lstm", "false", 6), ("mlp", "false", 6)],
+    [
+        ("cnn", "true", 6),
+        ("cnn_lstm", "false", 2),
+        pytest.param("vit", "false", 2, marks=pytest.mark.slow),
+        pytest.param("cnn_lstm", "true", 6, marks=pytest.mark.slow),
+        pytest.param("mlp", "false", 6, marks=pytest.mark.slow),
+    ],
 )
 def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny_with, tmp_path, name, model, shared, num_envs):
     words = (*tiny_with(name, model), f"algo.training.shared_encoder={shared}")
@@ -84,7 +90,7 @@ def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny_with, tmp_p
     train(other, kept[3] + 4)
 
 
-@pytest.mark.parametrize(("model", "shared"), [("cnn", "true"), ("cnn", "false"), ("cnn_lstm", "false")])
+@pytest.mark.parametrize(("model", "shared"), [("cnn", "true"), ("cnn_lstm", "false")])
 def test_runners_send_what_the_learners_critic_thinks_of_every_observation(build, tiny_with, model, shared):
     """A policy with a memory thinks of each sequence of five slots from the state that its runner sent with it."""
     algorithm = build(*tiny_with("ppo", model), f"algo.training.shared_encoder={shared}", "env.frame_stack=2")

@@ -339,13 +339,13 @@ def test_sac_hands_errors_back_after_every_update(tmp_path: Path, exponent: floa
 
     sac = SimpleNamespace(
         replay=ring,
-        config=SimpleNamespace(options=SimpleNamespace(batch_size=64)),
+        config=SimpleNamespace(options=SimpleNamespace()),
         learner_group=SimpleNamespace(update=update),
-        _augmented=lambda values: values,
+        _drawn_transitions=lambda: ring.sample(64),
         _updates_due=2.0,
         updates=0,
         set_lr=lambda: None,
-        learner=SimpleNamespace(check_gradients=lambda: None),
+        learner=SimpleNamespace(check_gradients=lambda: None, net=SimpleNamespace(state_dim=0)),
         count_seconds=lambda *_: None,
     )
     SAC._learn(sac)  # type: ignore[arg-type]
