@@ -253,7 +253,9 @@ def _seen(env: dict[str, Any]) -> str:
     """Return how far back observations reach; a model may have set it."""
     frames, actions = frame_stack(env), action_history(env)
     words = "the newest frame" if frames == 1 else f"the last {frames} frames"
-    return words + (f", and what it did in the last {actions} decisions" if actions else "")
+    if not actions:
+        return words
+    return f"{words}, and its own last {'action' if actions == 1 else f'{actions} actions'}"
 
 
 def _header(config: dict[str, Any], plan: Plan, size: ModelSize, run_folder: Path) -> str:
