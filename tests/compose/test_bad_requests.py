@@ -57,7 +57,7 @@ def test_unknown_option_lists_the_choices(refuse, word, choices):
         ("sede=1", ["sede", "seed"]),
         ("stop.frame=1", ["stop.frame", "frames, return_mean, wall_s"]),
         ("env.image_sise=32", ["env.image_sise", "image_size"]),
-        ("model.chanels=[8]", ["model.chanels", "channels", "preset"]),
+        ("model.channel=[8]", ["model.channel", "channels", "preset"]),
         ("algo.training.learning_rate=1", ["learning_rate", "lr"]),
         ("ray.cpus=1", ["ray.cpus", "num_cpus"]),
         ("+algo.training.learning_rate=1", ["learning_rate", "lr", "gamma"]),
