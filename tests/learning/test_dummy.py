@@ -135,11 +135,11 @@ def test_every_head_learns_in_every_precision(score, scripted, algo, decisions, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("algo", "decisions"), [(PPO, 100_000), (SAC, 24_000)])
-@pytest.mark.parametrize("history", [0, 1])
-def test_who_cannot_remember_fails_where_memory_is_needed(score, scripted, algo, decisions, history):
-    """The same CNN and budget as with the LSTM after it, which passes; knowing the last action alone does not help."""
+@pytest.mark.parametrize(("history", "most"), [(0, 0.5), (1, 0.65)])
+def test_who_cannot_remember_fails_where_memory_is_needed(score, scripted, algo, decisions, history, most):
+    """The same CNN and history as with the LSTM after it; the last action, which it can repeat, is a bit of memory."""
     words = ("env=dummy_memory", f"env.action_history={history}", "model=cnn", *SMALL, *algo, "seed=0")
-    assert score(words, decisions) <= 0.5 * scripted(("env=dummy_memory",), optimum)
+    assert score(words, decisions) <= most * scripted(("env=dummy_memory",), optimum)
 
 
 @pytest.mark.slow
