@@ -40,11 +40,6 @@ class Actor(nn.Module):
         return self.head(self.encoder.encode(observation, None)[0])
 
     @torch.no_grad()
-    def act(self, observation: Observation) -> torch.Tensor:
-        """Return the deterministic actions `(B, A)` in [-1, 1], of an encoder without memory."""
-        return self(observation).mode()
-
-    @torch.no_grad()
     def step(self, observation: Observation, memory: Memory | None) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the deterministic actions `(B, A)` in [-1, 1] and the state after them, of any encoder."""
         features, state = self.encoder.encode(observation, memory)

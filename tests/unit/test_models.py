@@ -171,12 +171,12 @@ def test_an_actor_starts_near_the_middle_and_acts_deterministically(
     torch.manual_seed(3)
     head = {"_target_": f"models.heads.{head}", "hidden": [8]}
     actor = Actor(observation_space=single_space, action_space=action_space, encoder=tiny_encoder, head=head)
-    actions = actor.act(observation)
+    actions = actor.step(observation, None)[0]
     assert isinstance(actor(observation), kind)
     assert actions.shape == (BATCH, 2)
     assert not actions.requires_grad
     assert actions.abs().max() < 0.1  # the last layer's gain is a hundredth
-    assert torch.equal(actions, actor.act(observation))
+    assert torch.equal(actions, actor.step(observation, None)[0])
 
 
 @pytest.mark.parametrize(("raw", "log_std"), [(-50.0, -3.0), (0.0, -1.0), (50.0, 1.0)])

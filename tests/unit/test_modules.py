@@ -28,9 +28,9 @@ def test_a_runners_module_has_what_it_drives_with_and_takes_the_learners_weights
     assert parts_of(runner) == {PPOModule: everything, SACModule: {"actor"}}[module_class]
     weights = learner.get_state(inference_only=True)
     assert set(weights) == set(runner.state_dict())
-    assert not torch.equal(runner.actor.act(observation), learner.actor.act(observation))
+    assert not torch.equal(runner.actor.step(observation, None)[0], learner.actor.step(observation, None)[0])
     runner.set_state(weights)
-    assert torch.equal(runner.actor.act(observation), learner.actor.act(observation))
+    assert torch.equal(runner.actor.step(observation, None)[0], learner.actor.step(observation, None)[0])
 
 
 @MODULES

@@ -80,7 +80,8 @@ def test_it_sees_stacks_and_acts_in_the_envs_box(folder, actor, drive):
     frames = [observation["image"][1] for observation, _ in drive]
     stack = np.concatenate([frames[2], frames[2], frames[3]], axis=-1)[None]
     vector = drive[3][0]["vector"][1:2].astype(np.float32)
-    steer, throttle = actor.act({"image": torch.from_numpy(stack), "vector": torch.from_numpy(vector)})[0]
+    parts = {"image": torch.from_numpy(stack), "vector": torch.from_numpy(vector)}
+    steer, throttle = actor.step(parts, None)[0][0]
     actions = actions_of(policy, drive[:4])[3, 1]
     np.testing.assert_allclose(actions, [steer, (throttle + 1) / 2], rtol=1e-5, atol=1e-6)  # throttle is in [0, 1]
     observation, _ = drive[3]

@@ -53,11 +53,11 @@ def bandit(make_fragment):
 def test_ppo_learns_to_steer_where_the_reward_is(ppo, bandit, observation):
     learner = ppo(epochs=4, minibatch_size=16)
     still = {name: torch.zeros_like(part[:1]) for name, part in observation.items()}
-    before = learner.net.actor.act(still)[0, 0].item()
+    before = learner.net.actor.step(still, None)[0][0, 0].item()
     for _ in range(10):
         losses = learner.update(TrainingData(episodes=[bandit(learner.net), bandit(learner.net)]))
     assert losses["updates"] == 4 * 2 * 64 // 16  # epochs x valid slots / minibatch
-    assert learner.net.actor.act(still)[0, 0].item() > before + 0.3
+    assert learner.net.actor.step(still, None)[0][0, 0].item() > before + 0.3
     # The value is the share of decisions that were rewarded, which by now is most of them.
     assert 0.5 < learner.net.values(still).item() < 1.1
 

@@ -118,9 +118,9 @@ def test_sac_actors_climb_the_critics(sac, batch):
         first.bias[:, 0, 0] = 1.0
         last.weight[:, 0, 0] = 50.0
     seen = {"image": torch.from_numpy(batch["obs"]["image"][:, 0]), "vector": torch.from_numpy(batch["obs"]["vector"])}
-    before = learner.net.actor.act(seen)
+    before = learner.net.actor.step(seen, None)[0]
     learner.update(TrainingData(batch=batch))
-    assert (learner.net.actor.act(seen)[:, 0] > before[:, 0] + 0.05).all()
+    assert (learner.net.actor.step(seen, None)[0][:, 0] > before[:, 0] + 0.05).all()
 
 
 @pytest.mark.parametrize("discount", [0.0, 0.9])
