@@ -8,7 +8,7 @@ from experiments.schema import register_schema
 
 def main(config: DictConfig) -> int:
     """Train, evaluate and say what came of it."""
-    from tune.sweep import run  # Ray: 3 s, spared to those who ask for --help
+    from tune.start import run  # Ray: 3 s, spared to those who ask for --help
 
     return run(config)
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,8 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     """Compose `conf/CONFIG_NAME.yaml` with the command line, call `main` with it, and exit.
 
     The console shows warnings; a command that has a folder logs more there. Exit codes: what `main` returns; 2 for a
-    wrong request (no traceback, the choices are listed), 1 for a failure, 130 for ctrl-C or SIGTERM.
+    wrong request (no traceback, the choices are listed), 1 for a failure, 130 for ctrl-C or SIGTERM. With Hydra's
+    `--multirun` one after another is called; the first that is no success is the last, unless it merely failed.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends us politely is told goodbye as on ctrl-C
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets errors reach us instead of Hydra's own printer, which exits with 1
@@ -39,6 +41,8 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     composed: list[DictConfig] = []
 
     def task(config: DictConfig) -> None:
+        if raised or INTERRUPTED in result:  # of several: the others would not fare better
+            return
         composed.append(config)
         try:
             result.append(main(config))
@@ -46,12 +50,13 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
             raised.append(error)
 
     try:
-        if {"-m", "--multirun"} & set(sys.argv[1:]):
-            raise ConfigError("--multirun is not supported: start one run a command.")
-        hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(task)()
+        with tempfile.TemporaryDirectory() as folder:
+            if {"-m", "--multirun"} & set(sys.argv[1:]):  # Hydra leaves a file where it sweeps, whatever it is told
+                sys.argv.append(f"hydra.sweep.dir={folder}")
+            hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(task)()
         if raised:
             raise raised[0]
-        code = result[0] if result else OK  # --help and --cfg do not call main
+        code = max(result, default=OK)  # --help and --cfg do not call main
     except ConfigError as error:
         code = _refuse(str(error))
     except (HydraException, OmegaConfBaseException) as error:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def check_run(config: dict[str, Any]) -> tuple[Plan, "ModelSize"]:
-    """Check a run's plain config, and return how it will use the machine and how large its networks are.
+def check_run(config: dict[str, Any], share: float | None = None) -> tuple[Plan, "ModelSize"]:
+    """Check a trial's plain config, and return how it will use its share of cores and how large its networks are.
 
     One env is built and stepped and one policy built here: a worker that fails at either would be restarted by Ray
     again and again, out of sight.
@@ -35,7 +35,7 @@ def check_run(config: dict[str, Any]) -> tuple[Plan, "ModelSize"]:
     silence_chatter()
     from experiments.algorithm import build_config, config_class  # RLlib: 3 s, spared to those who mistyped a number
 
-    plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling)
+    plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling, share)
     rllib = build_config(config, plan)
     rllib.check(plan)
     training = training_range_from(config["env"].get(TRAIN_SEEDS))
@@ -67,8 +67,6 @@ def _check_numbers(config: dict[str, Any]) -> None:
     if math.isnan(stop["return_mean"] or 0.0):
         raise ConfigError(f"stop.return_mean={stop['return_mean']}: expected a number.")
     _check_tracks(config["evaluation"], training_range_from(config["env"].get(TRAIN_SEEDS)))
-    if config["tuner"]["num_trials"] != 1:
-        raise ConfigError(f"tuner.num_trials={config['tuner']['num_trials']}: tuner=single runs one trial.")
     if config["seed"] < 0:
         raise ConfigError(f"seed={config['seed']}: expected 0 or more.")
 

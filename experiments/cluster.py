@@ -24,8 +24,15 @@ def thread_environment(plan: Plan) -> dict[str, str]:
     return {"GOMP_SPINCOUNT": "20000" if plan.has_own_cores else "2000"}
 
 
-def start_ray(plan: Plan) -> None:
-    """Start Ray on this machine, quietly, listening on loopback only."""
+def start_ray(plan: Plan, num_cpus: int | None = None, num_gpus: int | None = None, num_concurrent: int = 1) -> None:
+    """Start Ray on this machine, quietly, listening on loopback only.
+
+    Args:
+        plan: Of a trial, the largest where they differ.
+        num_cpus: Cores of all trials; None: those of the plan.
+        num_gpus: GPUs of all trials; None: those of the plan.
+        num_concurrent: Trials at once.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     for name, value in thread_environment(plan).items():
         os.environ.setdefault(name, value)  # workers inherit it
@@ -38,9 +45,9 @@ def start_ray(plan: Plan) -> None:
     with mock.patch.object(services, "resolve_ip_for_localhost", lambda host: host):
         ray.init(
             address="local",  # a cluster that happens to run here is not ours to use
-            num_cpus=plan.num_cpus,
-            num_gpus=math.ceil(plan.num_gpus) or None,
-            object_store_memory=plan.object_store_bytes,
+            num_cpus=num_cpus or plan.num_cpus,
+            num_gpus=num_gpus or math.ceil(plan.num_gpus) or None,
+            object_store_memory=plan.object_store_bytes * num_concurrent,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.WARNING,

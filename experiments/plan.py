@@ -17,6 +17,8 @@ _MOST_LEARNER_THREADS = 16  # a minibatch of some hundred images has not more to
 _FRAGMENTS_IN_FLIGHT = 3
 _WEIGHTS_IN_FLIGHT = 4
 _LEAST_OBJECT_STORE = 256 * 2**20  # bytes
+# What processes take before they hold any data, measured: a runner; the main process with that of the evaluation.
+_RUNNER_BYTES, _MAIN_BYTES = 450 * 10**6, 1_300 * 10**6
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Plan:
     """Who gets what.
 
     Attributes:
-        num_cpus: Cores that Ray may use.
+        num_cpus: Cores that the trial may use.
         num_gpus: GPUs of the learner.
         num_env_runners: Processes that drive envs, one thread each.
         envs_per_runner: Envs of each.
@@ -35,6 +37,7 @@ class Plan:
         precision: What encoders compute in where they see images, `float32` or `bfloat16` (`models.encoder.Encoder`).
         object_store_bytes: Shared memory for what travels between processes.
         replay_bytes: Disk, and page cache while it fits, of the replay.
+        memory_bytes: What all processes of the trial take, about, with the replay's page cache.
     """
 
     num_cpus: int
@@ -47,6 +50,7 @@ class Plan:
     precision: str
     object_store_bytes: int = _LEAST_OBJECT_STORE
     replay_bytes: int = 0
+    memory_bytes: int = 0
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -70,11 +74,25 @@ def available_cores() -> int:
     return int(joblib.cpu_count())
 
 
-def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
-    """Decide who gets what, from the section `ray` of the config; memory comes with `with_memory`.
+def ray_cores(settings: dict[str, Any]) -> int:
+    """Return how many cores Ray may use, from the section `ray` of the config.
+
+    Raises:
+        ConfigError: They are more than there are, or none.
+    """
+    cores = available_cores()
+    num_cpus = cores if settings["num_cpus"] is None else int(settings["num_cpus"])
+    if not 1 <= num_cpus <= cores:
+        raise ConfigError(f"ray.num_cpus={num_cpus}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
+    return num_cpus
+
+
+def make_plan(settings: dict[str, Any], overlaps_sampling: bool, share: float | None = None) -> Plan:
+    """Decide who gets what of one trial's share, from the section `ray` of the config; memory comes with `with_memory`.
 
     Args:
         settings: The section; None values are derived.
+        share: Cores of this trial, less than one where more trials than cores run at once; None: all of Ray's.
         overlaps_sampling: Whether the algorithm learns while its runners sample. Then most cores are the learner's;
             else they take turns and both use all cores.
 
@@ -82,9 +100,8 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
         ConfigError: More is asked for than there is, or less than is needed.
     """
     cores = available_cores()
-    num_cpus = cores if settings["num_cpus"] is None else settings["num_cpus"]
-    if not 1 <= num_cpus <= cores:
-        raise ConfigError(f"ray.num_cpus={num_cpus}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
+    share = float(ray_cores(settings)) if share is None else share
+    num_cpus = max(1, int(share))
     if settings["envs_per_runner"] < 1:
         raise ConfigError(f"ray.envs_per_runner={settings['envs_per_runner']}: a runner needs at least one env.")
     runners = _num_runners(settings["num_env_runners"], num_cpus, overlaps_sampling)
@@ -96,8 +113,8 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool) -> Plan:
         num_env_runners=runners,
         envs_per_runner=settings["envs_per_runner"],
         learner_threads=threads,
-        has_own_cores=threads + (runners if overlaps_sampling else 0) <= num_cpus,
-        process_cpus=min(1.0, num_cpus / (runners + 1)),
+        has_own_cores=threads + (runners if overlaps_sampling else 0) <= share,
+        process_cpus=min(1.0, share / (runners + 1)),
         precision=_precision(settings["precision"], on_gpu=bool(settings["num_gpus"])),
     )
 
@@ -175,4 +192,5 @@ def with_memory(plan: Plan, *, fragment_bytes: int, weight_bytes: int, replay_by
             f"{available / 1e9:.1f} GB are free. Choose a smaller algo.training.rollout_steps, ray.envs_per_runner or "
             "ray.num_env_runners."
         )
-    return replace(plan, object_store_bytes=needed, replay_bytes=replay_bytes)
+    memory = _MAIN_BYTES + plan.num_env_runners * _RUNNER_BYTES + 2 * in_flight + replay_bytes
+    return replace(plan, object_store_bytes=needed, replay_bytes=replay_bytes, memory_bytes=memory)

@@ -101,19 +101,19 @@ class LiveLine:
             shares.append(wall_s / self._stop_wall_s)
             remaining_s.append(self._stop_wall_s - wall_s)
 
-        parts = [(0, f"{_duration(wall_s):>7}")]
+        parts = [(0, f"{duration(wall_s):>7}")]
         if shares:
             parts.append((3, f"{min(100, int(100 * max(shares))):>3} %"))
-        parts.append((1, f"{_short(frames):>5} frames"))
-        parts.append((5, f"{_short(frames_per_s):>5}/s"))
+        parts.append((1, f"{short(frames):>5} frames"))
+        parts.append((5, f"{short(frames_per_s):>5}/s"))
         parts.append((2, f"return {self._whole(names.RETURN_MEAN):>5}"))
         if names.EVAL_RETURN_MEAN in seen:
             parts.append((4, f"eval {self._whole(names.EVAL_RETURN_MEAN):>5}"))
         if names.EVAL_RETURN_P10 in seen:
             parts.append((7, f"(p10 {self._whole(names.EVAL_RETURN_P10):>5})"))
-        parts.append((8, f"updates {_short(seen.get(names.UPDATES, 0.0)):>5}"))
+        parts.append((8, f"updates {short(seen.get(names.UPDATES, 0.0)):>5}"))
         if remaining_s:
-            parts.append((6, f"ETA {_duration(max(0.0, min(remaining_s))):>7}"))
+            parts.append((6, f"ETA {duration(max(0.0, min(remaining_s))):>7}"))
         return parts
 
     def _whole(self, name: str) -> str:
@@ -236,7 +236,7 @@ def _dash(stream: TextIO) -> str:
     return "\N{EN DASH}"
 
 
-def _short(count: float) -> str:
+def short(count: float) -> str:
     """Return a count in at most five characters: 214, 3.6k, 58.2k, 384k, 4.00M."""
     if count < 999.5:
         return f"{count:.0f}"
@@ -246,7 +246,7 @@ def _short(count: float) -> str:
     return f"{count / 1e6:.2f}M" if count < 99_995_000 else f"{count / 1e6:.0f}M"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return 4:32, 25:10 or 1:05:00."""
     minutes, rest_s = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -45,6 +45,7 @@ class RaySettings:
     """What Ray may use; null is derived in `experiments.plan`."""
 
     num_cpus: int | None = None
+    cpus_per_trial: int | None = None
     num_gpus: float = 0
     num_env_runners: int | None = None
     envs_per_runner: int = 8
@@ -63,9 +64,18 @@ class Paths:
 
 @dataclass
 class Tuner:
-    """How many trials a sweep has."""
+    """What a sweep tries, how it chooses, and what it compares by."""
 
-    num_trials: int = 1
+    space: Any = None  # a mapping; not typed as one, or a command line could not set keys with dots without a plus
+    constraints: list[str] = field(default_factory=list)
+    num_trials: int | None = None
+    max_trials: int = 100
+    metric: Any = "train/return_mean"
+    mode: Any = "max"
+    num_concurrent: int | None = None
+    max_failures: int = 3
+    proposer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] | None = None
 
 
 @dataclass

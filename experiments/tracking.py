@@ -61,6 +61,9 @@ class Tracker:
     def log(self, run: RunHandle, metrics: Mapping[str, float], step: int) -> None:
         """Do nothing."""
 
+    def tag(self, run: RunHandle, tags: Mapping[str, str]) -> None:
+        """Do nothing."""
+
     def log_artifact(self, run: RunHandle, path: str | Path, folder: str | None = None) -> None:
         """Do nothing."""
 
@@ -174,6 +177,11 @@ class MlflowTracker(Tracker):
         if finite:
             self._put(run, "metrics", functools.partial(self._log, run, finite, step, _now_ms()), is_metrics=True)
 
+    def tag(self, run: RunHandle, tags: Mapping[str, str]) -> None:
+        """Set tags, also of a run that has ended; `mlflow.note.content` is its description, in Markdown."""
+        cut = {_clean(key): _cut(str(value), _TAG_CHARS) for key, value in tags.items()}
+        self._put(run, "tags", functools.partial(self._tag, run, cut))
+
     def log_artifact(self, run: RunHandle, path: str | Path, folder: str | None = None) -> None:
         """Copy a file, or all files of a folder, to the run's artifacts, below `folder` where one is named."""
         source = Path(path).absolute()
@@ -250,6 +258,10 @@ class MlflowTracker(Tracker):
         self._client.log_batch(
             run.run_id, metrics=[Metric(name, value, time_ms, step) for name, value in metrics.items()]
         )
+
+    def _tag(self, run: RunHandle, tags: dict[str, str]) -> None:
+        for key, value in tags.items():
+            self._client.set_tag(run.run_id, key, value)
 
     def _log_artifact(self, run: RunHandle, path: Path, folder: str | None) -> None:
         if not path.exists():

@@ -1,48 +1,44 @@
-"""One trial as Ray Tune sees it: an RLlib algorithm, its checkpoints, its stop, and the metrics that leave it."""
+"""One trial as Ray Tune sees it: what it books, how it reports, stops, fails, pauses and takes over others' weights."""
 
+import json
 import logging
 import time
-from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-import psutil
+import ray
 import ray.tune
-import torch
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from experiments import folders, metrics
-from experiments.algorithm import build_config
-from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
-from experiments.commit import current_commit
-from experiments.evaluator import BackgroundEvaluation
 from experiments.logs import log_to
 from experiments.plan import Plan
-from experiments.policy import save_policy
-from experiments.policy_description import PolicyDescription
-from experiments.racing_algorithm import RacingAlgorithm
 from experiments.runs import write_config
-
-if TYPE_CHECKING:
-    from experiments.profiling.training import TrainingProfile
+from experiments.training import Training
 
 logger = logging.getLogger(__name__)
 
-STATE = "state.pt"
-_REPORT_EVERY_S = 3.0
 _CLAIM_S = 60.0
+_POINTER = "trial.json"  # in Tune's checkpoints: which trial's own checkpoints are meant
+
+# In a trial's config, where it took over another's weights: that one's name.
+ADOPTED = "adopted"
+# Keys of a report that are no metrics, for the driver.
+END, NOTES, RESUMED_AT_FRAMES, OBJECTIVE = "end", "notes", "resumed_at_frames", "objective"
+# How a trial ended, as it says itself in END; None while it goes on. A failure begins with FAILED.
+FINISHED, INTERRUPTED, FAILED = "finished", "interrupted", "failed: "
 
 
 class Trial(ray.tune.Trainable):
     """Trains one configuration.
 
     Its config is a run's plain config, with `plan` (a `Plan`'s fields), `run_folder` and `started_at` (seconds since
-    the epoch, when the command began) beside it. What Tune would do about checkpoints, resuming and stopping happens
-    here instead: a trial whose folder holds a checkpoint goes on from the newest whole one, whatever ended it.
-    """
+    the epoch, when the command began; None: now) beside it. What Tune would do about checkpoints, resuming and limits
+    happens in `Training`: a trial whose folder holds a checkpoint goes on from the newest whole one, whatever ended it.
 
-    algorithm: RacingAlgorithm
+    A failure of its own is reported and ends it: to try again would not help. Where Ray lost one of its processes, the
+    error reaches Tune, which starts it again (`tuner.max_failures`).
+    """
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
@@ -54,134 +50,106 @@ class Trial(ray.tune.Trainable):
         return PlacementGroupFactory([main, *[{"CPU": plan.process_cpus} for _ in range(plan.num_env_runners)]])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Build the algorithm, and go on from the newest checkpoint where there is one."""
-        self._config = config
+        """Build the training, and go on from the newest checkpoint where there is one."""
+        self._training: Training | None = None
+        self._failure: str | None = None
+        self._seen: dict[str, float] = {}  # the newest value of each metric of the objective
+        self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
         self._folder = trial_folder(config, self.trial_id)
         self._folder.mkdir(parents=True, exist_ok=True)
         # The process of a driver that was killed may take some seconds to follow it.
         self._claim = folders.claim(self._folder, _CLAIM_S)
-        write_config(self._folder, config)
-        self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
-        plan = Plan(**config["plan"])
-        torch.set_num_threads(plan.learner_threads)
         log = Path(config["run_folder"]) / folders.LOG
         log_to(log)
-        rllib = build_config(config, plan).use_log(str(log))
-        # Without our storage it would leave an empty folder in the home directory.
-        self.algorithm = cast(type[RacingAlgorithm], rllib.algo_class)(rllib, storage=self._storage)
-        self.algorithm.is_stopping = self._stop_request.exists
-        self.algorithm.start_replay(self._folder / folders.REPLAY)
-        self._description = self._describe_policy()
-        self._earlier_s = 0.0  # wall time of the segments before this command
-        self._resumed_at_frames = self._restore()
-        self._saved_s = self._elapsed_s
-        evaluation = config["evaluation"]
-        self._evaluation = BackgroundEvaluation(
-            description=self._description,
-            every_s=evaluation["every_s"],
-            seeds=list(range(evaluation["first_seed"], evaluation["first_seed"] + evaluation["episodes"])),
-        )
-        self._process = psutil.Process()
-        self._profile = self._start_profile()
+        if self._stop_request.exists():  # asked to stop while it was waiting for its turn
+            return
+        write_config(self._folder, config)
+        try:
+            self._training = Training(
+                config,
+                self._folder,
+                log=log,
+                started_at=config["started_at"] or time.time(),
+                is_stopping=self._stop_request.exists,
+                storage=self._storage,
+            )
+        except ray.exceptions.RayError:
+            raise
+        except Exception as error:
+            self._fail(error)
 
     def step(self) -> dict[str, Any]:
-        """Train until there is something to report, and save if it is time."""
-        began, frames = time.perf_counter(), self.algorithm.frames
-        with self._profile.period() if self._profile is not None else nullcontext():
-            while not self._is_finished and time.perf_counter() - began < _REPORT_EVERY_S:
-                self.algorithm.train()
-        seconds = time.perf_counter() - began
-        report: dict[str, Any] = self.algorithm.report()
-        report[metrics.FRAMES_PER_S] = (self.algorithm.frames - frames) / seconds
-        report[metrics.OVERHEAD_S] = max(0.0, seconds - report[metrics.SAMPLE_S] - report[metrics.LEARN_S])
-        report[metrics.RSS_GB] = self._process.memory_info().rss / 1e9
-        report[metrics.WALL_S] = self._elapsed_s
-        report |= self._evaluation.poll(self._elapsed_s, self._actor_weights())
-        ends = self._stop_request.exists() or self._is_finished
-        notes: list[str] = []
-        if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
-            notes += self._try_save(must=ends)
-        if self._profile is not None:
-            notes += self._profile.end_period(report, is_last=ends)
-        notes += [*self.algorithm.notes, *self._evaluation.notes]
-        self.algorithm.notes, self._evaluation.notes = [], []
-        return report | {"done": ends, "resumed_at_frames": self._resumed_at_frames, "notes": notes}
+        """Train until there is something to report."""
+        if self._training is None:
+            end: str | None = INTERRUPTED if self._failure is None else self._failure
+            return {"done": True, END: end, NOTES: [], RESUMED_AT_FRAMES: 0}
+        try:
+            report, notes = self._training.advance()
+        except ray.exceptions.RayError:
+            raise
+        except Exception as error:
+            return {"done": True, END: self._fail(error), NOTES: [], RESUMED_AT_FRAMES: 0}
+        end = None
+        if self._training.is_finished:
+            end = FINISHED
+        elif self._stop_request.exists():
+            end = INTERRUPTED
+        outcome = {"done": end is not None, END: end, NOTES: notes}
+        return report | outcome | self._objective(report) | {RESUMED_AT_FRAMES: self._training.resumed_at_frames}
 
     def cleanup(self) -> None:
-        """End the algorithm's processes."""
-        self._evaluation.close()
-        self.algorithm.stop()
+        """Save, where Tune ends a trial that would have gone on, and end the algorithm's processes."""
+        if self._training is not None:
+            if self._failure is None:
+                self._save_last()
+            self._training.close()
         self._claim.release()
 
-    @property
-    def _elapsed_s(self) -> float:
-        return self._earlier_s + time.time() - self._config["started_at"]
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Save, and tell Tune where: so a population pauses, and hands over its best."""
+        assert self._training is not None
+        self._training.save()
+        (Path(checkpoint_dir) / _POINTER).write_text(json.dumps({"trial": str(self._folder)}), encoding="utf-8")
 
-    @property
-    def _is_finished(self) -> bool:
-        algorithm, limits = self.algorithm, self._config["stop"]
-        reached = {"frames": algorithm.frames, "wall_s": self._elapsed_s, "return_mean": algorithm.return_mean}
-        return any(limits[name] is not None and value >= limits[name] for name, value in reached.items())
-
-    def _start_profile(self) -> "TrainingProfile | None":
-        if not self._config.get("profile", False):  # runs from before there was this key are resumed without it
-            return None
-        from experiments.profiling.training import TrainingProfile  # pyinstrument: only where it is asked for
-
-        return TrainingProfile(self._folder / folders.PROFILE, self.algorithm)
-
-    def _actor_weights(self) -> dict[str, torch.Tensor]:
-        return {name: tensor.detach().cpu() for name, tensor in self.algorithm.learner.policy.state_dict().items()}
-
-    def _describe_policy(self) -> PolicyDescription:
-        observation_space, action_space = self.algorithm.spaces["__env_single__"]
-        return PolicyDescription(
-            env=self._config["env"],
-            observation_space=observation_space,
-            action_space=action_space,
-            encoder=self._config["model"],
-            head=self._config["algo"]["training"]["head"],
-            training={"seed": self._config["seed"], "commit": current_commit(), **self._config["choices"]},
-        )
-
-    def _try_save(self, must: bool) -> list[str]:
-        """Save; a disk that is full now may not be later, so only the last checkpoint must succeed."""
+    def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
+        """Take over the weights of the trial that Tune says: after a pause it is this one, which has them."""
+        other = Path(json.loads((Path(str(checkpoint)) / _POINTER).read_text(encoding="utf-8"))["trial"])
+        if self._training is None or other == self._folder:
+            return
         try:
-            self._save()
-        except OSError as error:
-            if must:
-                raise
-            self._saved_s = self._elapsed_s
-            logger.exception("Not saved.")
-            return [f"The checkpoint could not be written ({error}); training goes on, the one before it stays."]
-        return []
+            self._training.adopt(other)
+        except Exception as error:
+            self._fail(error)
 
-    def _save(self) -> None:
-        description = replace(
-            self._description, training=self._description.training | {"frames": self.algorithm.frames}
-        )
-        state = {"trial": {"wall_s": self._elapsed_s}, "algorithm": self.algorithm.training_state()}
+    def _objective(self, report: dict[str, Any]) -> dict[str, Any]:
+        """Return what the tuner compares: the newest values of its metrics, once there are all of them."""
+        wanted = objective_metrics(self.config)
+        self._seen |= {name: report[name] for name in wanted if name in report}
+        if len(self._seen) < len(wanted):
+            return {}
+        values = [self._seen[name] for name in wanted]
+        return {OBJECTIVE: values[0] if len(values) == 1 else values}
 
-        def write(folder: Path) -> None:
-            torch.save(state, folder / STATE)
-            save_policy(folder, self._actor_weights(), description)
+    def _save_last(self) -> None:
+        assert self._training is not None
+        try:
+            self._training.save()
+        except Exception:  # whoever stopped the trial goes on without; its checkpoint before this one stays
+            logger.exception("The last moments of %s were not saved.", self._folder)
 
-        path = write_checkpoint(
-            self._folder / folders.CHECKPOINTS, self.algorithm.frames, write, self._config["checkpoint"]["keep"]
-        )
-        self._saved_s = self._elapsed_s
-        logger.info("Saved %s.", path)
+    def _fail(self, error: Exception) -> str:
+        logger.error("Trial %s failed.", self._folder.name, exc_info=error)
+        self._failure = f"{FAILED}{type(error).__name__}: {error}"
+        if self._training is not None:
+            self._training.close()
+            self._training = None
+        return self._failure
 
-    def _restore(self) -> int:
-        """Go on from the newest checkpoint, if there is one; returns the frames that lie behind."""
-        checkpoint = newest_whole_checkpoint(self._folder / folders.CHECKPOINTS)
-        if checkpoint is None:
-            return 0
-        state = torch.load(checkpoint / STATE, weights_only=True, map_location="cpu")
-        self._earlier_s = state["trial"]["wall_s"]
-        self.algorithm.restore_training_state(state["algorithm"])
-        logger.info("Going on from %s.", checkpoint)
-        return self.algorithm.frames
+
+def objective_metrics(config: dict[str, Any]) -> list[str]:
+    """Return the metrics that the tuner compares trials by; several where it looks for a Pareto front."""
+    metric = config["tuner"].get("metric", metrics.RETURN_MEAN)  # runs from before there were sweeps have none
+    return [metric] if isinstance(metric, str) else list(metric)
 
 
 def trial_folder(config: dict[str, Any], trial_id: str) -> Path:

@@ -33,7 +33,7 @@ def compose():
         chosen = config.hydra.runtime.choices
         plain = to_plain(hydra_free(config))
         choices = {group: chosen[group] for group in ("env", "model", "algo", "experiment", "debug")}
-        return plain | {"choices": choices | {"preset": config.model.get("preset")}}
+        return plain | {"choices": choices | {"preset": config.model.get("preset")}, "words": list(words)}
 
     return composed
 

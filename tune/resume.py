@@ -1,5 +1,6 @@
 """Going on with a run: its saved config wins, and says what may differ from it."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from experiments import folders
 from experiments.checkpoints import newest_whole_checkpoint
 from experiments.runs import find_run_folder, find_trial_folders, read_config
 from experiments.schema import to_plain
+from tune.records import TrialRecord
 
 # What may change between the segments of one run: it decides when a run ends and on what it runs, not what it learns.
 CHANGEABLE = ("stop", "ray", "checkpoint")
@@ -37,6 +39,9 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
     # What runs had before there were the keys.
     saved["ray"].setdefault("precision", "float32")
     saved["env"].setdefault("action_history", 0)
+    saved["ray"].setdefault("cpus_per_trial", None)
+    saved.setdefault("words", [])
+    saved["tuner"] = asked["tuner"] | saved["tuner"]
     saved["choices"].setdefault("preset", "nature" if saved["choices"]["model"] == "cnn" else None)
     refused = []
     for override in overrides:
@@ -64,6 +69,24 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
             "Start a new run for these."
         )
     return folder, _moved(saved, str(folder.parent.parent))
+
+
+def saved_config(base: dict[str, Any], run_folder: Path, record: TrialRecord) -> dict[str, Any]:
+    """Return a trial's config as it was saved, with what may change between the segments of a run as it is now.
+
+    Args:
+        base: The run's plain config, as it is now.
+        run_folder: The run's.
+        record: The trial's. One that was never started has the run's config.
+    """
+    folder = run_folder / folders.TRIALS / record.name
+    config = read_config(folder) if (folder / folders.CONFIG).exists() else deepcopy(base)
+    for section in (*CHANGEABLE, "paths", "tracking", "tuner"):
+        config[section] = deepcopy(base[section])
+    for key, value in record.assigned.items():
+        if key.startswith(tuple(f"{section}." for section in CHANGEABLE)):
+            _assign(config, key, value)
+    return config
 
 
 def check_trials(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A run from its first line to its last: a sweep of one trial or many through Ray Tune."""
+"""One execution of a run, new or resumed: Ray Tune trains its trials, they are evaluated, all of it is tracked."""
 
 import json
 import logging
@@ -7,91 +7,50 @@ import platform
 import socket
 import sys
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import psutil
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-
-from envs.action_history import action_history
 from envs.app import FAILED, INTERRUPTED, OK, ROOT
-from envs.stacking import frame_stack
 from experiments import folders
-from experiments.checkpoints import checkpoint_frames, latest_checkpoint
-from experiments.checks import check_run
 from experiments.cluster import start_ray
 from experiments.commit import current_commit
-from experiments.evaluate import describe_results, evaluate
-from experiments.logs import console_through, log_to
-from experiments.model_size import ModelSize
-from experiments.plan import Plan, available_cores
+from experiments.logs import console_through
 from experiments.progress import LiveLine
-from experiments.runs import create_run_folder, find_trial_folders, write_config
-from experiments.schema import to_plain
 from experiments.tracking import RunHandle, Tracker
 from models.encoder import build
+from tune import records as states
+from tune.conclusion import evaluate_trials, lead_to_single_trial, report_failures, score_metrics
+from tune.disk import DiskWatch
+from tune.history import reported
 from tune.interrupt import Interrupt
-from tune.overlay import check_experiment
-from tune.resume import check_trials, resumed_config
+from tune.preparation import Preparation, make_scheduler, modes
+from tune.records import TrialRecord, TrialRecords
+from tune.sweep_line import SweepLine, best_record
+from tune.sweep_trials import SweepTrials
 
 logger = logging.getLogger(__name__)
 
 _TRACKING_FLUSH_S = 20.0
 _MLFLOW_PORT = 5001
-# The groups whose chosen words tell runs apart.
-_CHOICES = ("env", "model", "algo", "experiment", "debug")
-
-
-def run(config: DictConfig) -> int:
-    """Train what a composed config describes, evaluate it and say what came of it; returns the exit code."""
-    started_at = psutil.Process().create_time()
-    outputs = Path(config.paths.outputs).absolute()
-    if config.resume is None:
-        plain = new_config(config)
-        plan, size = check_run(plain)
-        run_folder = create_run_folder(outputs, plain["name"], plain["choices"])
-    else:
-        run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
-        plan, size = check_run(plain)
-        check_trials(run_folder)
-        folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
-    claim = folders.claim(run_folder, timeout_s=2.0)
-    (run_folder / folders.TRIALS).mkdir(exist_ok=True)
-    write_config(run_folder, plain)
-    log_to(run_folder / folders.LOG)
-    print(_header(plain, plan, size, run_folder), flush=True)
-    with claim:
-        return Sweep(plain, plan, run_folder, started_at, size.tags()).run()
-
-
-def new_config(config: DictConfig) -> dict[str, Any]:
-    """Return a run's plain config, with the words chosen in each group beside it."""
-    plain = to_plain(config)
-    del plain["resume"]
-    hydra = HydraConfig.get()
-    chosen = hydra.runtime.choices
-    check_experiment(chosen["experiment"], chosen["algo"], list(hydra.overrides.task), str(hydra.job.config_name))
-    plain["choices"] = {group: chosen[group] for group in _CHOICES} | {"preset": config.model.get("preset")}
-    return plain
 
 
 class Sweep:
-    """One execution of a run, new or resumed."""
+    """A run of one trial or many.
 
-    def __init__(
-        self,
-        config: dict[str, Any],
-        plan: Plan,
-        run_folder: Path,
-        started_at: float,
-        tags: dict[str, str] | None = None,
-    ) -> None:
-        self._more_tags = tags or {}
-        self._config, self._plan, self._folder, self._started_at = config, plan, run_folder, started_at
-        self._line = LiveLine(sys.stderr, stop_frames=config["stop"]["frames"], stop_wall_s=config["stop"]["wall_s"])
+    Args:
+        preparation: What it is.
+        run_folder: Where it is.
+        records: Of its trials.
+        started_at: Seconds since the epoch, when the command began.
+    """
+
+    def __init__(self, preparation: Preparation, run_folder: Path, records: TrialRecords, started_at: float) -> None:
+        self._preparation, self._folder, self._records = preparation, run_folder, records
+        self._config, self._started_at = preparation.base, started_at
+        self._line = self._live_line()
         self._interrupt = Interrupt(run_folder / folders.STOP_REQUEST, self._line.note)
+        self._disk = DiskWatch(run_folder, self._stop_for_disk)
+        self._children: dict[str, RunHandle] = {}
 
     def run(self) -> int:
         """Train, evaluate and report."""
@@ -101,123 +60,176 @@ class Sweep:
             parent = tracker.start_run(
                 name=self._title(),
                 tags=self._tags() | {"folder": str(self._folder)},
-                params=self._config,
+                params={key: value for key, value in self._config.items() if key != "words"},
                 run_id=known.get("run"),
             )
-            children: dict[str, RunHandle] = {}
             code = FAILED
             try:
                 with self._interrupt.handled():
-                    failures = self._train(tracker, parent, known.get("trials", {}), children)
-                code = self._conclude(tracker, parent, children, failures)
+                    self._train(tracker, parent, known.get("trials", {}))
+                code = self._conclude(tracker, parent, known.get("trials", {}))
             except KeyboardInterrupt:  # the second ctrl-C, or one during the evaluation: what was saved is saved
                 code = INTERRUPTED
             finally:
-                status = {OK: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED")
-                for handle in (*children.values(), parent):
-                    tracker.finish(handle, status)
+                self._finish_runs(tracker, parent, code)
                 tracker.close(_TRACKING_FLUSH_S)
         print(self._next_commands(code), flush=True)
         return code
 
-    def _train(
-        self, tracker: Tracker, parent: RunHandle, known: dict[str, str], children: dict[str, RunHandle]
-    ) -> list[str]:
-        """Run Ray Tune, add the trials' MLflow runs to `children`, and return why trials failed."""
+    def _train(self, tracker: Tracker, parent: RunHandle, known: dict[str, str]) -> None:
+        """Let Ray Tune train what is to be trained."""
         # Before the import: Tune reads these once. What it would log, save and catch, `Trial` and `Recorder` do.
+        slots, num_total = self._preparation.slots, self._preparation.num_total
         os.environ |= {
             "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
             "TUNE_DISABLE_SIGINT_HANDLER": "1",
+            "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial has no return before its first episode
+            "TUNE_MAX_PENDING_TRIALS_PG": str(max(slots.num_concurrent, 1)),
             "RAY_AIR_NEW_OUTPUT": "0",
         }
-        start_ray(self._plan)
+        trials = SweepTrials(self._preparation, self._folder, self._records, self._given())
+        waiting = trials.to_train()
+        if not waiting and trials.is_exhausted:
+            return
+        start_ray(self._preparation.largest, slots.num_cpus, slots.num_gpus, slots.num_concurrent)
         self._interrupt.listen()
         import ray
         import ray.tune
 
         from experiments.trial import Trial
         from tune.callbacks import Recorder
+        from tune.source import TrialSource
 
-        given = {"plan": asdict(self._plan), "run_folder": str(self._folder), "started_at": self._started_at}
-        space = self._config | self._made_with() | given
-        recorder = Recorder(tracker=tracker, run=parent, known=known, children=children, config=space, line=self._line)
+        scheduler = make_scheduler(self._config, self._preparation.space)
+        self._recall(scheduler, waiting)
+        is_population = getattr(scheduler, "side_by_side", False)
+        recorder = Recorder(
+            tracker=tracker,
+            run=parent,
+            known=known,
+            children=self._children,
+            config=self._config | {"run_folder": str(self._folder)},
+            records=self._records,
+            line=self._line,
+            disk=self._disk,
+            observe=trials.observe,
+            stop_reason=getattr(scheduler, "reason", lambda frames: f"by Ray Tune, at {frames:,} frames"),
+        )
+        source = TrialSource(
+            records=self._records,
+            waiting=waiting,
+            trials=trials,
+            num_concurrent=num_total if is_population else slots.num_concurrent,
+            stop_request=self._folder / folders.STOP_REQUEST,
+        )
         tuner = ray.tune.Tuner(
             Trial,
-            param_space=space,
             tune_config=ray.tune.TuneConfig(
+                search_alg=source,
+                scheduler=scheduler,
                 trial_name_creator=lambda trial: trial.trial_id.rpartition("_")[2],
                 trial_dirname_creator=lambda trial: trial.trial_id.rpartition("_")[2],
-                num_samples=self._config["tuner"]["num_trials"],
             ),
             run_config=ray.tune.RunConfig(
                 name=folders.TRIALS,
                 storage_path=str(self._folder),
                 callbacks=[recorder],
                 checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=ray.tune.FailureConfig(max_failures=self._config["tuner"]["max_failures"]),
                 verbose=0,
             ),
         )
         try:
-            results = tuner.fit()
+            tuner.fit()
         finally:
             self._line.close()
             ray.shutdown()
-        return [str(error) for error in results.errors]
 
-    def _conclude(
-        self, tracker: Tracker, parent: RunHandle, children: dict[str, RunHandle], failures: list[str]
-    ) -> int:
-        """Evaluate what was trained, unless the run was interrupted or failed."""
-        self._lead_to_single_trial()
-        for failure in failures:
-            logger.info("A trial failed: %s", failure)  # whole, to the log
-            reason = failure.strip().splitlines()[-1]
-            print(f"error: {reason}\nMore of it stands in {self._folder / folders.LOG}.", file=sys.stderr)
-        if failures:
+    def _recall(self, scheduler: Any, waiting: list[TrialRecord]) -> None:
+        """Let the scheduler know what trials reported before the run was resumed."""
+        if scheduler is None:
+            return
+        from experiments.trial import objective_metrics
+
+        for record in self._records:
+            rows = reported(
+                self._folder / folders.TRIALS / record.name,
+                objective_metrics(self._config),
+                whole=record not in waiting,
+            )
+            scheduler.recall(f"trial_{record.name}", rows)
+
+    def _conclude(self, tracker: Tracker, parent: RunHandle, known: dict[str, str]) -> int:
+        """Evaluate what was trained to its end, unless the run was interrupted."""
+        lead_to_single_trial(self._folder)
+        report_failures(self._records, self._folder)
+        if self._disk.reason is not None:
+            print(f"error: {self._disk.reason}", file=sys.stderr)
             return FAILED
         if self._interrupt.is_requested:
             return INTERRUPTED
-        settings = self._config["evaluation"]
-        for trial in find_trial_folders(self._folder):
-            if settings["final_episodes"] == 0:
-                continue
-            checkpoint = latest_checkpoint(trial / folders.CHECKPOINTS)
-            evaluation = evaluate(
-                checkpoint,
-                trial,
-                episodes=settings["final_episodes"],
-                first_seed=settings["final_first_seed"],
-                video=settings["videos"],
-                num_processes=available_cores(),
-            )
-            scores = {f"score/{name}": evaluation[name] for name in ("mean", "p10", "median", "min", "share_below_500")}
-            for handle in (children[trial.name], parent):
-                tracker.log(handle, scores, step=checkpoint_frames(checkpoint))
-            for name in (folders.CONFIG, folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.VIDEOS):
-                if (trial / name).exists():
-                    tracker.log_artifact(children[trial.name], trial / name, name if name == folders.VIDEOS else None)
-            print(describe_results(trial, evaluation), flush=True)
-        self._lead_to_single_trial()
-        return OK
 
-    def _lead_to_single_trial(self) -> None:
-        """Let the run folder lead to what its only trial made."""
-        trials = find_trial_folders(self._folder)
-        if len(trials) == 1:
-            for name in folders.SHARED_BY_SINGLE_TRIAL:
-                if (trials[0] / name).exists():
-                    folders.point(self._folder / name, trials[0] / name)
+        def run_of(record: TrialRecord) -> RunHandle:
+            """Return the trial's run, opening that of a trial that ended before the run was resumed."""
+            if record.name not in self._children:
+                self._children[record.name] = tracker.start_run(
+                    name=f"trial {record}", tags={}, params={}, parent_id=parent, run_id=known.get(record.name)
+                )
+            return self._children[record.name]
+
+        scores = evaluate_trials(self._config, self._folder, self._records, tracker, run_of)
+        best = best_record(self._records, modes(self._config["tuner"])[0], among=scores)
+        if best is not None:
+            tracker.log(parent, score_metrics(scores[best.name]), step=best.frames)
+        lead_to_single_trial(self._folder)
+        if len(self._records) > 1:
+            print(self._summary(best), flush=True)
+        return FAILED if not self._records.in_state(states.FINISHED, states.STOPPED) else OK
+
+    def _summary(self, best: TrialRecord | None) -> str:
+        counts = {state: len(self._records.in_state(state)) for state in states.STATES}
+        said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        lines = [f"Trials:     {said}"]
+        if best is not None:
+            folder = self._folder / folders.TRIALS / best.name
+            lines.append(f"Best:       {best}: {best.first_objective:.1f} in training, {folder}")
+        return "\n".join(lines)
+
+    def _finish_runs(self, tracker: Tracker, parent: RunHandle, code: int) -> None:
+        for name, handle in self._children.items():
+            state = self._records[name].state
+            ended = {states.FINISHED: "FINISHED", states.STOPPED: "FINISHED", states.FAILED: "FAILED"}
+            tracker.finish(handle, ended.get(state, "KILLED") if code != INTERRUPTED or state in ended else "KILLED")
+        tracker.finish(parent, {OK: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED"))
+
+    def _live_line(self) -> LiveLine:
+        stop = self._config["stop"]
+        if not self._preparation.is_sweep:
+            return LiveLine(sys.stderr, stop_frames=stop["frames"], stop_wall_s=stop["wall_s"])
+        return SweepLine(sys.stderr, self._records, self._preparation.num_total, modes(self._config["tuner"])[0])
+
+    def _stop_for_disk(self, reason: str) -> None:
+        self._line.note(reason)
+        (self._folder / folders.STOP_REQUEST).touch()
 
     def _title(self) -> str:
         """Return what tells this run from others in the first words that a narrow column shows."""
         chosen = self._config["choices"]
-        words = [chosen["algo"], chosen["env"], f"s{self._config['seed']}", chosen["experiment"], chosen["debug"]]
+        seed = f"s{self._config['seed']}" if not self._preparation.is_sweep else "sweep"
+        words = [chosen["algo"], chosen["env"], seed, chosen["experiment"], chosen["debug"]]
         when = "_".join(self._folder.name.split("_")[:2])
         return " ".join([*(word for word in words if word is not None), when])
 
     def _tags(self) -> dict[str, str]:
         chosen = {group: word for group, word in self._config["choices"].items() if word is not None}
-        return {**chosen, "seed": str(self._config["seed"]), **self._made_with(), **self._more_tags}
+        kind = "sweep" if self._preparation.is_sweep else "run"
+        made_with = self._made_with() | self._preparation.size.tags()
+        return {**chosen, "seed": str(self._config["seed"]), "kind": kind, **made_with}
+
+    def _given(self) -> dict[str, Any]:
+        """Return what trials are told beside their configs; a sweep's count their wall time from their own start."""
+        started_at = None if self._preparation.is_sweep else self._started_at
+        return {"run_folder": str(self._folder), "started_at": started_at, **self._made_with()}
 
     def _made_with(self) -> dict[str, str]:
         return {"commit": current_commit(), "host": platform.node()}
@@ -231,7 +243,7 @@ class Sweep:
         is_default = Path(self._config["paths"]["outputs"]) == ROOT / "outputs"
         resume = f"python run.py resume={folders.LATEST if is_default else self._folder}"
         lines = [f"Run folder: {self._folder}"]
-        if code == INTERRUPTED:
+        if code == INTERRUPTED or self._disk.reason is not None:
             lines.append(f"Go on:      {resume}")
         if code == OK:
             longer = [f"stop.{name}={2 * value:g}" for name, value in self._config["stop"].items() if value is not None]
@@ -247,28 +259,3 @@ def _free_port(first: int) -> int:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
     return first
-
-
-def _seen(env: dict[str, Any]) -> str:
-    """Return how far back observations reach; a model may have set it."""
-    frames, actions = frame_stack(env), action_history(env)
-    words = "the newest frame" if frames == 1 else f"the last {frames} frames"
-    if not actions:
-        return words
-    return f"{words}, and its own last {'action' if actions == 1 else f'{actions} actions'}"
-
-
-def _header(config: dict[str, Any], plan: Plan, size: ModelSize, run_folder: Path) -> str:
-    """Return what is about to happen, in a few lines."""
-    choices = " ".join(f"{group}={word}" for group, word in config["choices"].items() if word is not None)
-    limits = ", ".join(f"{name} {value:g}" for name, value in config["stop"].items() if value is not None)
-    return "\n".join(
-        (
-            f"{choices} seed={config['seed']}",
-            f"  stop at  {limits}",
-            f"  machine  {plan}",
-            f"  model    {config['model']['_target_'].rpartition('.')[2]}: {size}",
-            f"  sees     {_seen(config['env'])}",
-            f"  folder   {run_folder}",
-        )
-    )

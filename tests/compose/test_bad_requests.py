@@ -11,7 +11,7 @@ from envs.app import run_app
 from envs.dummy import DummyEnv
 from experiments.checks import check_run
 from experiments.schema import register_schema
-from tune.sweep import run
+from tune.start import run
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def refuse(monkeypatch, capsys, tmp_path):
 
     def refused(*words, main=run, config_name="config"):
         register_schema()
-        monkeypatch.setattr("tune.sweep.start_ray", lambda plan: pytest.fail("the request was not refused"))
+        monkeypatch.setattr("tune.sweep.start_ray", lambda *_: pytest.fail("the request was not refused"))
         monkeypatch.setattr(sys, "argv", ["run.py", f"paths.outputs={tmp_path / 'outputs'}", *words])
         with pytest.raises(SystemExit) as stop:
             run_app(main, config_name=config_name)
@@ -106,7 +106,6 @@ def test_unknown_key_lists_the_keys(refuse, word, expected):
         ("model.strides=[0,2,1]", ["strides=[0, 2, 1]", "at least 1"]),
         ("model.preset=tmlr", ["model.preset=tmlr", "nature, tmrl, impala"]),
         ("algo=null", ["one of its options", "--help"]),
-        ("--multirun", ["--multirun"]),
     ],
 )
 def test_wrong_value_is_named(refuse, word, expected):

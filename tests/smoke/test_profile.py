@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+import experiments.training
 from experiments import metrics, trial
 from experiments.profiling import training
 from experiments.profiling.training import TrainingProfile
@@ -66,7 +67,7 @@ def test_learner_and_runner_are_profiled_after_the_warm_up(build, tiny, tmp_path
 
 @pytest.mark.parametrize("config", [{"profile": False}, {}], ids=["not asked for", "begun before there was the key"])
 def test_a_trial_that_is_not_told_to_has_no_profile(config):
-    one = object.__new__(trial.Trial)
+    one = object.__new__(experiments.training.Training)
     one._config = config
     assert one._start_profile() is None
 
@@ -74,13 +75,13 @@ def test_a_trial_that_is_not_told_to_has_no_profile(config):
 def test_a_trial_that_is_told_to_writes_a_profile_when_it_stops(
     ray_session, compose, tiny, tmp_path, monkeypatch, request
 ):
-    monkeypatch.setattr(trial, "_REPORT_EVERY_S", 0.1)
+    monkeypatch.setattr(experiments.training, "_REPORT_EVERY_S", 0.1)
     monkeypatch.setattr(training, "TrainingProfile", partial(TrainingProfile, split_s=0.0))
     monkeypatch.setattr(trial, "log_to", lambda path: None)  # this process is not the trial's own
     config = compose(*tiny["sac"], "profile=true", "stop.wall_s=null") | {"plan": asdict(ray_session)}
     one = trial.Trial({**config, "run_folder": str(tmp_path), "started_at": time.time()})
     request.addfinalizer(one.cleanup)
-    while one.algorithm.updates == 0:  # warm-up
+    while one._training.algorithm.updates == 0:  # warm-up
         assert one.step()["notes"] == []
     for _stage in ("split", "operators", "calls"):
         assert one.step()["notes"] == []

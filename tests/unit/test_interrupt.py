@@ -6,11 +6,17 @@ import socket
 import pytest
 
 from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
+from experiments.model_size import ModelSize
 from experiments.plan import Plan
 from experiments.runs import create_run_folder, write_config
 from experiments.tracking import Tracker
-from tune import sweep
+from tune import conclusion, sweep
+from tune.compose import TrialConfigs
 from tune.interrupt import Interrupt
+from tune.preparation import Preparation
+from tune.records import TrialRecords
+from tune.slots import Slots
+from tune.space.space import SearchSpace
 from tune.sweep import Sweep
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -112,7 +118,21 @@ def trained(tmp_path, compose):
         precision="float32",
         process_cpus=0.1,
     )
-    return Sweep(config, plan, folder, started_at=0.0), folder
+    preparation = Preparation(
+        base=config,
+        space=SearchSpace.parse({}, [], config),
+        configs=TrialConfigs("config", []),
+        assignments=[],
+        num_total=1,
+        slots=Slots(num_cpus=2, num_gpus=0, num_concurrent=1, share=2.0),
+        largest=plan,
+        size=ModelSize(actor_parameters=1, trained_parameters=1, decision_flops=1),
+        scheduling=None,
+    )
+    records = TrialRecords(folder)
+    records.add({}).state = "finished"
+    records.save()
+    return Sweep(preparation, folder, records, started_at=0.0), folder
 
 
 def assert_goes_on(folder, said):
@@ -140,8 +160,8 @@ def test_ctrl_c_in_the_final_evaluation_ends_a_run_with_130_and_leaves_it_whole(
     trained, tracker, monkeypatch, capsys, number
 ):
     run, folder = trained
-    monkeypatch.setattr(run, "_train", lambda *_: [])
-    monkeypatch.setattr(sweep, "evaluate", lambda *_, **__: signal.raise_signal(number))
+    monkeypatch.setattr(run, "_train", lambda *_: None)
+    monkeypatch.setattr(conclusion, "evaluate", lambda *_, **__: signal.raise_signal(number))
     assert run.run() == 130
     assert tracker.statuses == ["KILLED"]
     assert_goes_on(folder, capsys.readouterr().out)

@@ -1,0 +1,196 @@
+"""One training from its folder to its reports: the algorithm, its checkpoints, evaluations and limits."""
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import psutil
+import torch
+
+from experiments import folders, metrics
+from experiments.algorithm import build_config
+from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
+from experiments.commit import current_commit
+from experiments.evaluator import BackgroundEvaluation
+from experiments.plan import Plan
+from experiments.policy import save_policy
+from experiments.policy_description import PolicyDescription
+from experiments.racing_algorithm import RacingAlgorithm
+
+if TYPE_CHECKING:
+    from experiments.profiling.training import TrainingProfile
+
+logger = logging.getLogger(__name__)
+
+STATE = "state.pt"
+_REPORT_EVERY_S = 3.0
+
+
+class Training:
+    """Trains one configuration, going on from the newest whole checkpoint in its folder where there is one.
+
+    Args:
+        config: A run's plain config with `plan` (a `Plan`'s fields) beside it.
+        folder: Of the trial.
+        log: The file that runners log to.
+        started_at: Seconds since the epoch from which wall time counts.
+        is_stopping: Whether the run was asked to stop.
+        storage: Ray Tune's, for RLlib.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        folder: Path,
+        *,
+        log: Path,
+        started_at: float,
+        is_stopping: Callable[[], bool],
+        storage: Any = None,
+    ) -> None:
+        self._config, self._folder, self._started_at, self._is_stopping = config, folder, started_at, is_stopping
+        plan = Plan(**config["plan"])
+        torch.set_num_threads(plan.learner_threads)
+        rllib = build_config(config, plan).use_log(str(log))
+        # Without our storage it would leave an empty folder in the home directory.
+        self.algorithm = cast(type[RacingAlgorithm], rllib.algo_class)(rllib, storage=storage)
+        self.algorithm.is_stopping = is_stopping
+        self.algorithm.start_replay(folder / folders.REPLAY)
+        self._description = self._describe_policy()
+        self._earlier_s = 0.0  # wall time of the segments before this command
+        self.resumed_at_frames = self._restore()
+        self._saved_s = self._elapsed_s
+        evaluation = config["evaluation"]
+        self._evaluation = BackgroundEvaluation(
+            description=self._description,
+            every_s=evaluation["every_s"],
+            seeds=list(range(evaluation["first_seed"], evaluation["first_seed"] + evaluation["episodes"])),
+        )
+        self._process = psutil.Process()
+        self._profile = self._start_profile()
+
+    def advance(self) -> tuple[dict[str, Any], list[str]]:
+        """Train until there is something to report, save if it is time; return metrics and what the user should hear.
+
+        Raises:
+            OSError: The last checkpoint could not be written.
+        """
+        began, frames = time.perf_counter(), self.algorithm.frames
+        with self._profile.period() if self._profile is not None else nullcontext():
+            while not self.is_finished and time.perf_counter() - began < _REPORT_EVERY_S:
+                self.algorithm.train()
+        seconds = time.perf_counter() - began
+        report: dict[str, Any] = self.algorithm.report()
+        report[metrics.FRAMES_PER_S] = (self.algorithm.frames - frames) / seconds
+        report[metrics.OVERHEAD_S] = max(0.0, seconds - report[metrics.SAMPLE_S] - report[metrics.LEARN_S])
+        report[metrics.RSS_GB] = self._process.memory_info().rss / 1e9
+        report[metrics.WALL_S] = self._elapsed_s
+        report |= self._evaluation.poll(self._elapsed_s, self._actor_weights())
+        ends = self._is_stopping() or self.is_finished
+        notes: list[str] = []
+        if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
+            notes += self._try_save(must=ends)
+        if self._profile is not None:
+            notes += self._profile.end_period(report, is_last=ends)
+        notes += [*self.algorithm.notes, *self._evaluation.notes]
+        self.algorithm.notes, self._evaluation.notes = [], []
+        return report, notes
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a limit of the config's `stop` is reached."""
+        algorithm, limits = self.algorithm, self._config["stop"]
+        reached = {"frames": algorithm.frames, "wall_s": self._elapsed_s, "return_mean": algorithm.return_mean}
+        return any(limits[name] is not None and value >= limits[name] for name, value in reached.items())
+
+    def save(self) -> Path:
+        """Write a checkpoint of this moment, unless there is one, and return it."""
+        description = replace(
+            self._description, training=self._description.training | {"frames": self.algorithm.frames}
+        )
+        state = {"trial": {"wall_s": self._elapsed_s}, "algorithm": self.algorithm.training_state()}
+
+        def write(folder: Path) -> None:
+            torch.save(state, folder / STATE)
+            save_policy(folder, self._actor_weights(), description)
+
+        path = write_checkpoint(
+            self._folder / folders.CHECKPOINTS, self.algorithm.frames, write, self._config["checkpoint"]["keep"]
+        )
+        self._saved_s = self._elapsed_s
+        logger.info("Saved %s.", path)
+        return path
+
+    def adopt(self, other: Path) -> None:
+        """Take over weights and optimiser of another trial's newest checkpoint; frames, replay and tracks stay ours.
+
+        Args:
+            other: The other trial's folder.
+
+        Raises:
+            FileNotFoundError: It has no checkpoint.
+        """
+        checkpoint = newest_whole_checkpoint(other / folders.CHECKPOINTS)
+        if checkpoint is None:
+            raise FileNotFoundError(f"{other} has no checkpoint to take over.")
+        state = torch.load(checkpoint / STATE, weights_only=True, map_location="cpu")
+        self.algorithm.learner.restore_training_state(state["algorithm"]["learner"])
+        self.algorithm.publish_weights()
+        logger.info("Took over weights and optimiser of %s.", checkpoint)
+
+    def close(self) -> None:
+        """End the algorithm's processes."""
+        self._evaluation.close()
+        self.algorithm.stop()
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self._earlier_s + time.time() - self._started_at
+
+    def _start_profile(self) -> "TrainingProfile | None":
+        if not self._config.get("profile", False):  # runs from before there was this key are resumed without it
+            return None
+        from experiments.profiling.training import TrainingProfile  # pyinstrument: only where it is asked for
+
+        return TrainingProfile(self._folder / folders.PROFILE, self.algorithm)
+
+    def _actor_weights(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.detach().cpu() for name, tensor in self.algorithm.learner.policy.state_dict().items()}
+
+    def _describe_policy(self) -> PolicyDescription:
+        observation_space, action_space = self.algorithm.spaces["__env_single__"]
+        return PolicyDescription(
+            env=self._config["env"],
+            observation_space=observation_space,
+            action_space=action_space,
+            encoder=self._config["model"],
+            head=self._config["algo"]["training"]["head"],
+            training={"seed": self._config["seed"], "commit": current_commit(), **self._config["choices"]},
+        )
+
+    def _try_save(self, must: bool) -> list[str]:
+        """Save; a disk that is full now may not be later, so only the last checkpoint must succeed."""
+        try:
+            self.save()
+        except OSError as error:
+            if must:
+                raise
+            self._saved_s = self._elapsed_s
+            logger.exception("Not saved.")
+            return [f"The checkpoint could not be written ({error}); training goes on, the one before it stays."]
+        return []
+
+    def _restore(self) -> int:
+        """Go on from the newest checkpoint, if there is one; returns the frames that lie behind."""
+        checkpoint = newest_whole_checkpoint(self._folder / folders.CHECKPOINTS)
+        if checkpoint is None:
+            return 0
+        state = torch.load(checkpoint / STATE, weights_only=True, map_location="cpu")
+        self._earlier_s = state["trial"]["wall_s"]
+        self.algorithm.restore_training_state(state["algorithm"])
+        logger.info("Going on from %s.", checkpoint)
+        return self.algorithm.frames

@@ -1,0 +1,68 @@
+"""The first lines that a run prints: what is about to happen, on what, and what it may cost."""
+
+from pathlib import Path
+from typing import Any
+
+from envs.action_history import action_history
+from envs.stacking import frame_stack
+from experiments.progress import duration
+from tune.preparation import Preparation
+from tune.slots import Slots
+
+
+def header(preparation: Preparation, run_folder: Path, num_to_train: int) -> str:
+    """Return what is about to happen, in a few lines."""
+    config = preparation.base
+    choices = " ".join(f"{group}={word}" for group, word in config["choices"].items() if word is not None)
+    limits = ", ".join(f"{name} {value:g}" for name, value in config["stop"].items() if value is not None)
+    varied = {key.partition(".")[0] for key in preparation.space.domains}
+    lines = [f"{choices} seed={config['seed']}"]
+    if preparation.is_sweep:
+        lines += _sweep_lines(preparation, num_to_train)
+    lines += [f"  stop at  {limits}", f"  machine  {preparation.largest}"]
+    if not varied & {"model", "env"}:
+        lines.append(f"  model    {config['model']['_target_'].rpartition('.')[2]}: {preparation.size}")
+        lines.append(f"  sees     {_seen(config['env'])}")
+    return "\n".join([*lines, f"  folder   {run_folder}"])
+
+
+def _sweep_lines(preparation: Preparation, num_to_train: int) -> list[str]:
+    tuner = preparation.base["tuner"]
+    tried = [f"{key}: {_domain(section)}" for key, section in tuner["space"].items()]
+    lines = [f"  {'sweep' if number == 0 else '     '}    {one}" for number, one in enumerate(tried)]
+    if preparation.scheduling is not None:
+        lines.append(f"           {preparation.scheduling}, by {tuner['mode']} {tuner['metric']}")
+    total = preparation.num_total
+    of = f"{total} trials" if num_to_train == total else f"{num_to_train} of {total} trials to go"
+    return [
+        *lines,
+        f"  trials   {of}, {preparation.slots}: {_cost(preparation.base['stop'], preparation.slots, num_to_train)}",
+    ]
+
+
+def _domain(section: dict[str, Any]) -> str:
+    """Return a domain as it stands in the YAML, without the brackets."""
+    return ", ".join(
+        f"{kind} {', '.join(map(str, values)) if isinstance(values, list) else values}"
+        for kind, values in section.items()
+    )
+
+
+def _cost(stop: dict[str, Any], slots: Slots, num_trials: int) -> str:
+    """Say what the trials take at most; what none of them can know before is how fast they are."""
+    costs = []
+    if stop["frames"] is not None:
+        costs.append(f"{num_trials * stop['frames']:,} frames")
+    if stop["wall_s"] is not None:
+        rounds = -(-num_trials // slots.num_concurrent)
+        costs.append(f"{duration(rounds * stop['wall_s'])} of training")
+    return f"at most {' or '.join(costs)}" if costs else "until each reaches stop.return_mean"
+
+
+def _seen(env: dict[str, Any]) -> str:
+    """Return how far back observations reach; a model may have set it."""
+    frames, actions = frame_stack(env), action_history(env)
+    words = "the newest frame" if frames == 1 else f"the last {frames} frames"
+    if not actions:
+        return words
+    return f"{words}, and its own last {'action' if actions == 1 else f'{actions} actions'}"

@@ -1,0 +1,132 @@
+"""A population: Ray Tune's population-based training, in which trials keep their names, frames and replay."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune.schedulers import PopulationBasedTraining
+
+from envs.errors import ConfigError
+from experiments import metrics
+from experiments.trial import ADOPTED, OBJECTIVE
+from tune.space.domain import Domain
+from tune.space.keys import value_at
+from tune.space.space import SearchSpace
+
+_INTERVALS = 20  # looks at the population over a whole training, where nothing else is said
+# What may change while a trial trains; of that, what the shapes of weights, replay and rollouts depend on may not.
+_LIVE = "algo.training."
+_SHAPES = ("head", "critic_hidden", "shared_encoder", "replay_capacity", "sequence_length", "burn_in", "rollout_")
+
+
+class Pbt(PopulationBasedTraining):
+    """Lets the worst of a population take over weights and settings of the best, and changes the settings.
+
+    What a trial keeps when it takes over another's: its name, frames, replay, seed and tracks.
+
+    Args:
+        interval_frames: Environment frames of a trial between two looks at the others.
+        quantile: Share that is replaced, by as many of the best.
+        resample_probability: Of drawing a value anew instead of multiplying it by 0.8 or 1.2 (or taking the one beside
+            it, of a choice).
+        stop_frames: `stop.frames`.
+        mode: `max` or `min`.
+        space: What may change.
+        seed: Of the run.
+    """
+
+    side_by_side = True
+
+    def __init__(
+        self,
+        *,
+        interval_frames: int | None,
+        quantile: float,
+        resample_probability: float,
+        stop_frames: int | None,
+        mode: str,
+        space: SearchSpace,
+        seed: int,
+    ) -> None:
+        if interval_frames is None and stop_frames is None:
+            raise ConfigError(
+                "tuner=pbt looks at the population after equal frames: set stop.frames or "
+                "tuner.scheduler.interval_frames."
+            )
+        interval = int((stop_frames or 0) / _INTERVALS) if interval_frames is None else interval_frames
+        if interval < 1:
+            raise ConfigError(f"tuner.scheduler.interval_frames={interval}: expected 1 or more.")
+        if not 0 < quantile <= 0.5:
+            raise ConfigError(f"tuner.scheduler.quantile={quantile}: expected more than 0 and at most 0.5.")
+        _check_live(space)
+        super().__init__(
+            time_attr=metrics.FRAMES,
+            metric=OBJECTIVE,
+            mode=mode,
+            perturbation_interval=interval,
+            quantile_fraction=quantile,
+            resample_probability=resample_probability,
+            hyperparam_mutations=_nested(space.domains),
+            log_config=False,  # the trials' records and MLflow hold it
+            require_attrs=False,  # a trial has no return before its first episode
+        )
+        self._space, self._interval, self._quantile = space, interval, quantile
+        self._frames: dict[str, float] = {}
+
+    def __str__(self) -> str:
+        """Say what it does, for the header."""
+        return f"every {self._interval:,} frames the worst {self._quantile:.0%} take over from the best"
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Take a member in; one from before a resume was looked at when it had its frames."""
+        super().on_trial_add(tune_controller, trial)
+        self._trial_state[trial].last_perturbation_time = int(self._frames.get(trial.trial_id, 0))
+        self._trial_state[trial].last_train_time = int(self._frames.get(trial.trial_id, 0))
+
+    def recall(self, trial_id: str, rows: list[tuple[float, Any]]) -> None:
+        """Take up how far a trial was before the sweep was resumed."""
+        self._frames[trial_id] = rows[-1][0] if rows else 0
+
+    def reason(self, frames: float) -> str:
+        """Say why a trial was stopped, which a population does not do."""
+        return f"stopped at {frames:,.0f} frames"
+
+    def _get_new_config(self, trial: Any, trial_to_clone: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Change the better one's settings within their domains; the rest of the config stays the trial's own."""
+        explored, operations = super()._get_new_config(trial, trial_to_clone)
+        config = dict(trial.config)
+        assigned = {}
+        for key, domain in self._space.domains.items():
+            assigned[key] = domain.nearest(value_at(explored, key))
+            config = _with_value(config, key.split("."), assigned[key])
+        return config | {"assigned": assigned, ADOPTED: trial_to_clone.trial_id.rpartition("_")[2]}, operations
+
+
+def _check_live(space: SearchSpace) -> None:
+    for key in space.domains:
+        name = key.removeprefix(_LIVE)
+        if not key.startswith(_LIVE) or name.startswith(_SHAPES):
+            raise ConfigError(
+                f"tuner=pbt changes values while training goes on; {key} cannot change then: weights or replay of "
+                f"another trial would not fit. It may change the numbers of {_LIVE}*, such as lr or gamma; search "
+                f"{key} with tuner=asha or random."
+            )
+        if space.conditions.get(key):
+            raise ConfigError(f"tuner=pbt changes all values of all trials: {key} can have no `when`.")
+
+
+def _nested(domains: Mapping[str, Domain]) -> dict[str, Any]:
+    """Return Ray's domains in the shape of the config: {"algo": {"training": {"lr": …}}}."""
+    nested: dict[str, Any] = {}
+    for key, domain in domains.items():
+        *sections, name = key.split(".")
+        section = nested
+        for part in sections:
+            section = section.setdefault(part, {})
+        section[name] = domain.ray_domain()
+    return nested
+
+
+def _with_value(config: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    """Return a copy of a nested config in which one value differs."""
+    first, *rest = path
+    return {**config, first: _with_value(config[first], rest, value) if rest else value}

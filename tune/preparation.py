@@ -1,0 +1,187 @@
+"""What a sweep is before it starts: its space, its first trials, and the room that they get; checked as a whole."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envs.errors import ConfigError
+from experiments.checks import check_run
+from experiments.plan import Plan
+from experiments.tracking import flatten
+from models.encoder import build
+from tune.compose import TrialConfigs
+from tune.proposers import Assignment, Proposer, Search
+from tune.records import TrialRecords
+from tune.resume import CHANGEABLE, saved_config
+from tune.slots import Slots, fit_memory, make_slots
+from tune.space.space import SearchSpace
+
+if TYPE_CHECKING:
+    from experiments.model_size import ModelSize
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """A sweep that could start.
+
+    Attributes:
+        base: The run's plain config, with `words`, what stood on the command line.
+        space: What differs between its trials.
+        configs: Makes the configs of new trials.
+        assignments: Of the trials of a new sweep that are known before anything starts.
+        num_total: Trials there will be, at most.
+        slots: The room that they get.
+        largest: The plan of the trial that takes most memory.
+        size: Of the first trial's networks.
+        scheduling: What the scheduler says that it does, if there is one.
+    """
+
+    base: dict[str, Any]
+    space: SearchSpace
+    configs: TrialConfigs
+    assignments: list[Assignment]
+    num_total: int
+    slots: Slots
+    largest: Plan
+    size: "ModelSize"
+    scheduling: str | None
+
+    @classmethod
+    def check(
+        cls, base: dict[str, Any], run_folder: Path | None = None, records: TrialRecords | None = None
+    ) -> "Preparation":
+        """Check a sweep, and each of its trials, before anything starts.
+
+        Args:
+            base: The run's plain config.
+            run_folder: Of the sweep to go on with, if it is none that is new.
+            records: Of its trials so far.
+
+        Raises:
+            ConfigError: Something cannot work; the message says what, why and what to do.
+        """
+        tuner, configs = base["tuner"], TrialConfigs("config", base["words"])
+        _check_numbers(tuner)
+        space = SearchSpace.parse(tuner["space"] or {}, tuner["constraints"], base)
+        proposer = make_proposer(base, space, configs)
+        num_total = proposer.num_total
+        if num_total > tuner["max_trials"]:
+            raise ConfigError(
+                f"tuner.space and tuner.num_trials make {num_total:,} trials, more than tuner.max_trials="
+                f"{tuner['max_trials']:,}. Make it smaller, or say that you mean it: tuner.max_trials={num_total}."
+            )
+        scheduler = make_scheduler(base, space)
+        side_by_side = getattr(scheduler, "side_by_side", False)
+        slots = make_slots(base["ray"], num_total, tuner["num_concurrent"], side_by_side)
+        assignments: list[Assignment] = []
+        if records is None or run_folder is None:
+            assignments = proposer.planned()
+            tried = [trial_config(base, configs, one) for one in assignments or space.corners()]
+            tried = [config for config in tried if space.broken_constraint(config) is None]
+        else:
+            if not proposer.is_exhausted:
+                _check_unchanged(base, configs)
+            tried = [saved_config(base, run_folder, record) for record in records]
+        if not tried:
+            raise ConfigError("tuner.constraints allow none of the settings at the corners of tuner.space.")
+        checked = [check_run(config, slots.share) for config in tried]
+        largest = max((plan for plan, _ in checked), key=lambda plan: plan.memory_bytes)
+        slots = fit_memory(slots, largest, is_asked=tuner["num_concurrent"] is not None)
+        return cls(
+            base=base,
+            space=space,
+            configs=configs,
+            assignments=assignments,
+            num_total=len(assignments) or num_total,
+            slots=slots,
+            largest=largest,
+            size=checked[0][1],
+            scheduling=None if scheduler is None else str(scheduler),
+        )
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether there is more than the config as it is."""
+        return bool(self.space.domains)
+
+
+def trial_config(base: dict[str, Any], configs: TrialConfigs, assigned: Assignment) -> dict[str, Any]:
+    """Return a new trial's whole plain config; without anything assigned it is the run's."""
+    if not assigned:
+        return deepcopy(base)
+    return configs.config(assigned) | {"words": base["words"]}
+
+
+def make_proposer(base: dict[str, Any], space: SearchSpace, configs: TrialConfigs, **known: Any) -> Proposer:
+    """Build the proposer that `tuner.proposer` names.
+
+    Args:
+        base: The run's plain config.
+        space: What it may choose from.
+        configs: Makes whole configs, which constraints are about.
+        **known: `run_folder` and `known` of `Search`, once there are such.
+
+    Raises:
+        ConfigError: There is no such proposer, or the space is none for it.
+    """
+    tuner = base["tuner"]
+
+    def is_allowed(assigned: Assignment) -> bool:
+        return not space.constraints or space.broken_constraint(trial_config(base, configs, assigned)) is None
+
+    search = Search(space, tuner["num_trials"], base["seed"], modes(tuner), is_allowed, **known)
+    return _built("tuner.proposer", tuner["proposer"], Proposer, search=search)  # type: ignore[no-any-return]
+
+
+def make_scheduler(base: dict[str, Any], space: SearchSpace) -> Any:
+    """Build the Ray Tune scheduler that `tuner.scheduler` names, or return None: every trial trains to its end.
+
+    Raises:
+        ConfigError: There is no such scheduler, or it does not go with the run.
+    """
+    tuner = base["tuner"]
+    if tuner["scheduler"] is None:
+        return None
+    from ray.tune.schedulers import TrialScheduler  # 1 s, spared to runs without one
+
+    built = {"stop_frames": base["stop"]["frames"], "mode": modes(tuner)[0], "space": space, "seed": base["seed"]}
+    return _built("tuner.scheduler", tuner["scheduler"], TrialScheduler, **built)
+
+
+def modes(tuner: Mapping[str, Any]) -> list[str]:
+    """Return `max` or `min` for each of the tuner's metrics."""
+    mode = tuner["mode"]
+    return [mode] if isinstance(mode, str) else list(mode)
+
+
+def _built(where: str, section: dict[str, Any], base: type, **built: Any) -> Any:
+    try:
+        return build(section, base, **built)
+    except ConfigError:
+        raise
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _check_numbers(tuner: Mapping[str, Any]) -> None:
+    metric = tuner["metric"]
+    names = [metric] if isinstance(metric, str) else list(metric)
+    if len(names) != len(modes(tuner)) or not set(modes(tuner)) <= {"max", "min"}:
+        raise ConfigError(f"tuner.mode={tuner['mode']}: expected max or min for each of tuner.metric={metric}.")
+    if tuner["max_failures"] < 0:
+        raise ConfigError(f"tuner.max_failures={tuner['max_failures']}: expected 0 or more.")
+
+
+def _check_unchanged(base: dict[str, Any], configs: TrialConfigs) -> None:
+    """Refuse to go on proposing trials from a conf/ that no longer says what it said when the sweep began."""
+    ignored = (*CHANGEABLE, "paths", "tracking", "words", "choices")
+    before = flatten({key: value for key, value in base.items() if key not in ignored})
+    now = flatten({key: value for key, value in configs.config({}).items() if key not in ignored})
+    changed = [f"{key}: saved {before.get(key)}, now {now.get(key)}" for key in {**before, **now}]
+    changed = [line for line, key in zip(changed, {**before, **now}, strict=True) if before.get(key) != now.get(key)]
+    if changed:
+        raise ConfigError(
+            f"conf/ has changed since this sweep began, and its next trials would not be of it: {'; '.join(changed)}."
+        )

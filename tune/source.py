@@ -1,0 +1,86 @@
+"""Where Ray Tune takes its trials from: those of before a resume that have not ended, then what a proposer proposes."""
+
+from pathlib import Path
+from typing import Any
+
+import ray.tune.search
+from ray.tune.experiment import Experiment
+from ray.tune.experiment.config_parser import _create_trial_from_spec, _make_parser
+
+from tune.records import TrialRecord, TrialRecords
+from tune.sweep_trials import SweepTrials
+
+# Tune's ids end in the trial's name, which is its folder's.
+TRIAL_ID_PREFIX = "trial_"
+
+
+class TrialSource(ray.tune.search.SearchAlgorithm):
+    """Hands trials to Tune under their own names, no more at once than there is room for.
+
+    Args:
+        records: Of all trials so far.
+        waiting: Those of them that are to be trained, first to last.
+        trials: Makes configs and new trials.
+        num_concurrent: Trials that may be alive at once.
+        stop_request: The file that asks to stop: then there are no more trials.
+    """
+
+    def __init__(
+        self,
+        *,
+        records: TrialRecords,
+        waiting: list[TrialRecord],
+        trials: SweepTrials,
+        num_concurrent: int,
+        stop_request: Path,
+    ) -> None:
+        self._records, self._waiting, self._trials = records, list(waiting), trials
+        self._num_concurrent, self._stop_request = num_concurrent, stop_request
+        self._alive: set[str] = set()
+        self._spec: dict[str, Any] = {}
+        self._parser = _make_parser()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything behind when Tune pickles it: a resume reads the records."""
+        return {}
+
+    @property
+    def total_samples(self) -> int:
+        """Tune's progress lines, which nobody sees, would show it."""
+        return len(self._records)
+
+    def add_configurations(self, experiments: Experiment | list[Experiment] | dict[str, Any]) -> None:
+        """Take over what all trials share: the trainable, storage, checkpointing, retries."""
+        assert isinstance(experiments, list)
+        self._spec = experiments[0].spec
+
+    def next_trial(self) -> Any:
+        """Return the next trial, or None where there is no room or nothing to propose yet."""
+        if self._stop_request.exists():
+            return None
+        if len(self._alive) >= self._num_concurrent:
+            return None
+        if not self._waiting and self._trials.is_exhausted:
+            return None
+        record = self._waiting.pop(0) if self._waiting else self._trials.propose()
+        self._alive.add(record.name)
+        return _create_trial_from_spec(
+            self._spec | {"config": self._trials.config(record)},
+            self._parser,
+            trial_id=f"{TRIAL_ID_PREFIX}{record.name}",
+            experiment_tag=record.name,
+        )
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Make room."""
+        self._alive.discard(trial_id.removeprefix(TRIAL_ID_PREFIX))
+
+    def is_finished(self) -> bool:
+        """Return whether there are no more trials."""
+        if self._finished or self._stop_request.exists():
+            return True
+        return not self._waiting and self._trials.is_exhausted
+
+    def set_finished(self) -> None:
+        """Hand out no more."""
+        self._finished = True

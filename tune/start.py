@@ -1,0 +1,60 @@
+"""From a composed config to a run that goes: a new one, or one that goes on."""
+
+from pathlib import Path
+from typing import Any
+
+import psutil
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from experiments import folders
+from experiments.logs import log_to
+from experiments.runs import create_run_folder, write_config
+from experiments.schema import to_plain
+from tune.compose import CHOICES
+from tune.header import header
+from tune.overlay import check_experiment
+from tune.preparation import Preparation
+from tune.records import FINISHED, STOPPED, TrialRecords
+from tune.resume import check_trials, resumed_config
+from tune.sweep import Sweep
+from tune.sweep_trials import create_trials
+
+
+def run(config: DictConfig) -> int:
+    """Train what a composed config describes, evaluate it and say what came of it; returns the exit code."""
+    started_at = psutil.Process().create_time()
+    outputs = Path(config.paths.outputs).absolute()
+    if config.resume is None:
+        plain = new_config(config)
+        preparation = Preparation.check(plain)
+        run_folder = create_run_folder(outputs, plain["name"], plain["choices"])
+        records = None
+    else:
+        run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
+        records = TrialRecords.load(run_folder)
+        preparation = Preparation.check(plain, run_folder, records)
+        check_trials(run_folder)
+        folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
+    claim = folders.claim(run_folder, timeout_s=2.0)
+    (run_folder / folders.TRIALS).mkdir(exist_ok=True)
+    write_config(run_folder, plain)
+    if records is None:
+        records = create_trials(preparation, run_folder)
+    log_to(run_folder / folders.LOG)
+    to_go = preparation.num_total - len(records.in_state(FINISHED, STOPPED))
+    print(header(preparation, run_folder, to_go), flush=True)
+    with claim:
+        return Sweep(preparation, run_folder, records, started_at).run()
+
+
+def new_config(config: DictConfig) -> dict[str, Any]:
+    """Return a run's plain config, with the words chosen in each group, and those of the command line, beside it."""
+    plain = to_plain(config)
+    del plain["resume"]
+    hydra = HydraConfig.get()
+    chosen, words = hydra.runtime.choices, list(hydra.overrides.task)
+    check_experiment(chosen["experiment"], chosen["algo"], words, str(hydra.job.config_name))
+    plain["choices"] = {group: chosen[group] for group in CHOICES} | {"preset": config.model.get("preset")}
+    plain["words"] = [word for word in words if word.partition("=")[0] != "resume"]
+    return plain
