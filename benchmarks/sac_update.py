@@ -28,7 +28,8 @@ from tqdm import tqdm
 from benchmarks.ours import plan_of
 from benchmarks.setting import is_installed, run_config, spread, table
 from experiments.algorithm import build_config
-from experiments.plan import PRECISIONS, available_cores
+from experiments.machine import available_cores
+from experiments.plan import PRECISIONS
 from experiments.sac_learner import SACLearner
 from experiments.spaces import module_space
 

@@ -49,6 +49,7 @@ def build_config(config: dict[str, Any], plan: Plan) -> RacingConfig:
         num_env_runners=plan.num_env_runners,
         num_envs_per_env_runner=plan.envs_per_runner,
         num_cpus_per_env_runner=plan.process_cpus,  # type: ignore[arg-type] # fractions work, and are needed
+        custom_resources_per_env_runner=plan.runner_resources,
         sample_timeout_s=_SAMPLE_TIMEOUT_S,
     )
     rllib.learners(num_learners=0, num_gpus_per_learner=plan.num_gpus)

@@ -13,6 +13,7 @@ from envs.factory import TRAIN_SEEDS, make_env
 from envs.seeds import check_enough_seeds, training_range_from
 from envs.stacking import frame_stack
 from experiments.logs import silence_chatter
+from experiments.machine import Machine
 from experiments.plan import Plan, make_plan, with_memory
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def check_run(config: dict[str, Any], share: float | None = None) -> tuple[Plan, "ModelSize"]:
+def check_run(
+    config: dict[str, Any], machine: Machine | None = None, share: float | None = None
+) -> tuple[Plan, "ModelSize"]:
     """Check a trial's plain config, and return how it will use its share of cores and how large its networks are.
 
     One env is built and stepped and one policy built here: a worker that fails at either would be restarted by Ray
@@ -35,7 +38,7 @@ def check_run(config: dict[str, Any], share: float | None = None) -> tuple[Plan,
     silence_chatter()
     from experiments.algorithm import build_config, config_class  # RLlib: 3 s, spared to those who mistyped a number
 
-    plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling, share)
+    plan = make_plan(config["ray"], config_class(config["algo"]).overlaps_sampling, machine, share)
     rllib = build_config(config, plan)
     rllib.check(plan)
     training = training_range_from(config["env"].get(TRAIN_SEEDS))
@@ -48,6 +51,7 @@ def check_run(config: dict[str, Any], share: float | None = None) -> tuple[Plan,
         fragment_bytes=rllib.fragment_bytes(spaces[0]),
         weight_bytes=weight_bytes,
         replay_bytes=rllib.replay_bytes(spaces[0]),
+        available=None if machine is None else machine.memory_bytes,
     )
     return plan, size
 

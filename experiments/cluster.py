@@ -4,9 +4,11 @@ import logging
 import math
 import os
 import sys
+from typing import Any
 from unittest import mock
 
 from envs.app import ROOT
+from experiments.machine import Machine, local_machine
 from experiments.plan import Plan
 
 
@@ -24,7 +26,18 @@ def thread_environment(plan: Plan) -> dict[str, str]:
     return {"GOMP_SPINCOUNT": "20000" if plan.has_own_cores else "2000"}
 
 
-def start_ray(plan: Plan, num_cpus: int | None = None, num_gpus: int | None = None, num_concurrent: int = 1) -> None:
+def find_machine(settings: dict[str, Any]) -> Machine:
+    """Return what Ray may use: this machine, or the cluster that `ray.address` names, with which this process connects.
+
+    Raises:
+        ConfigError: There is no such cluster, or it cannot be used; the message says why.
+    """
+    if settings.get("address") is None:
+        return local_machine(settings)
+    raise NotImplementedError("ray.address")
+
+
+def start_ray(plan: Plan, num_cpus: int | None = None, num_gpus: float | None = None, num_concurrent: int = 1) -> None:
     """Start Ray on this machine, quietly, listening on loopback only.
 
     Args:
@@ -46,8 +59,9 @@ def start_ray(plan: Plan, num_cpus: int | None = None, num_gpus: int | None = No
         ray.init(
             address="local",  # a cluster that happens to run here is not ours to use
             num_cpus=num_cpus or plan.num_cpus,
-            num_gpus=num_gpus or math.ceil(plan.num_gpus) or None,
+            num_gpus=math.ceil(num_gpus or plan.num_gpus) or None,
             object_store_memory=plan.object_store_bytes * num_concurrent,
+            _memory=max(1, plan.memory_bytes) * num_concurrent,  # what trials book; that it is there was checked
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.WARNING,

@@ -19,8 +19,8 @@ from experiments import folders
 from experiments.commit import current_commit
 from experiments.drive import drive_parallel
 from experiments.exported.formats import load_policy
+from experiments.machine import available_cores
 from experiments.pictures import draw_curve, draw_returns
-from experiments.plan import available_cores
 from experiments.policy_description import PolicyDescription
 from experiments.runs import find_policy_folder
 from experiments.schema import EvaluateConfig, register_schema, to_plain

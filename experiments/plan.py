@@ -1,14 +1,15 @@
 """Who gets what of a machine, decided once: processes, threads, precision and memory."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import joblib
 import psutil
 
 from envs.errors import ConfigError
+from experiments.machine import Machine, local_machine
 
 PRECISIONS = ("float32", "bfloat16")
+PLACEMENTS = ("pack", "spread")  # a trial's processes: on as few nodes as hold them, or over as many as there are
 # More runners than these make larger rollouts (PPO) or idle (SAC, whose learner is what they wait for).
 _MOST_RUNNERS_IN_TURNS = 8
 _MOST_RUNNERS_AT_ONCE = 4
@@ -32,12 +33,16 @@ class Plan:
         envs_per_runner: Envs of each.
         learner_threads: Threads of the learner.
         has_own_cores: Whether no runner needs the cores of these threads while they learn.
-        process_cpus: What Ray books for the trial's main process and for each runner. Less than one each where they
-            are more than the cores: Ray would wait for ever otherwise.
+        process_cpus: What Ray books for each runner, and on one machine for the trial's main process. Less than one
+            each where they are more than the cores: Ray would wait for ever otherwise.
+        learner_cpus: What Ray books for the main process.
         precision: What encoders compute in where they see images, `float32` or `bfloat16` (`models.encoder.Encoder`).
         object_store_bytes: Shared memory for what travels between processes.
         replay_bytes: Disk, and page cache while it fits, of the replay.
-        memory_bytes: What all processes of the trial take, about, with the replay's page cache.
+        main_bytes: What the main process and the evaluation take, about, with the replay's page cache.
+        runner_bytes: What each runner takes.
+        runner_resources: What Ray books for each runner beside cores: custom resources of the nodes that it may run on.
+        placement: One of `PLACEMENTS`.
     """
 
     num_cpus: int
@@ -48,9 +53,26 @@ class Plan:
     has_own_cores: bool
     process_cpus: float
     precision: str
+    learner_cpus: float = 1.0
     object_store_bytes: int = _LEAST_OBJECT_STORE
     replay_bytes: int = 0
-    memory_bytes: int = 0
+    main_bytes: int = 0
+    runner_bytes: int = 0
+    runner_resources: dict[str, float] = field(default_factory=dict)
+    placement: str = PLACEMENTS[0]
+
+    @property
+    def memory_bytes(self) -> int:
+        """What all processes of the trial take, about."""
+        return self.main_bytes + self.num_env_runners * self.runner_bytes
+
+    def bundles(self) -> list[dict[str, float]]:
+        """Return what Ray books: for the main process first, then for each runner."""
+        main = {"CPU": self.learner_cpus, "memory": float(self.main_bytes)}
+        if self.num_gpus:
+            main["GPU"] = self.num_gpus
+        runner = {"CPU": self.process_cpus, "memory": float(self.runner_bytes), **self.runner_resources}
+        return [main, *[dict(runner) for _ in range(self.num_env_runners)]]
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -69,44 +91,34 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def available_cores() -> int:
-    """Return the cores that this process may use: of the machine, its affinity and its container's quota the least."""
-    return int(joblib.cpu_count())
-
-
-def ray_cores(settings: dict[str, Any]) -> int:
-    """Return how many cores Ray may use, from the section `ray` of the config.
-
-    Raises:
-        ConfigError: They are more than there are, or none.
-    """
-    cores = available_cores()
-    num_cpus = cores if settings["num_cpus"] is None else int(settings["num_cpus"])
-    if not 1 <= num_cpus <= cores:
-        raise ConfigError(f"ray.num_cpus={num_cpus}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
-    return num_cpus
-
-
-def make_plan(settings: dict[str, Any], overlaps_sampling: bool, share: float | None = None) -> Plan:
+def make_plan(
+    settings: dict[str, Any], overlaps_sampling: bool, machine: Machine | None = None, share: float | None = None
+) -> Plan:
     """Decide who gets what of one trial's share, from the section `ray` of the config; memory comes with `with_memory`.
 
     Args:
         settings: The section; None values are derived.
-        share: Cores of this trial, less than one where more trials than cores run at once; None: all of Ray's.
         overlaps_sampling: Whether the algorithm learns while its runners sample. Then most cores are the learner's;
             else they take turns and both use all cores.
+        machine: Where; None: here.
+        share: Cores of this trial, less than one where more trials than cores run at once; None: all of Ray's.
 
     Raises:
         ConfigError: More is asked for than there is, or less than is needed.
     """
-    cores = available_cores()
-    share = float(ray_cores(settings)) if share is None else share
+    machine = local_machine(settings) if machine is None else machine
+    share = float(machine.num_cpus) if share is None else share
     num_cpus = max(1, int(share))
     if settings["envs_per_runner"] < 1:
         raise ConfigError(f"ray.envs_per_runner={settings['envs_per_runner']}: a runner needs at least one env.")
     runners = _num_runners(settings["num_env_runners"], num_cpus, overlaps_sampling)
-    threads = _num_threads(settings["learner_threads"], num_cpus, runners, overlaps_sampling, cores)
-    _check_gpus(settings["num_gpus"])
+    threads = _num_threads(settings["learner_threads"], num_cpus, runners, overlaps_sampling, machine)
+    if not 0 <= settings["num_gpus"] <= machine.num_gpus:
+        raise ConfigError(
+            f"ray.num_gpus={settings['num_gpus']:g}: {machine} has {machine.num_gpus:g} GPUs. Choose 0 or as many as "
+            "there are; a fraction shares one between trials."
+        )
+    process_cpus = min(1.0, share / (runners + 1))
     return Plan(
         num_cpus=num_cpus,
         num_gpus=settings["num_gpus"],
@@ -114,8 +126,11 @@ def make_plan(settings: dict[str, Any], overlaps_sampling: bool, share: float | 
         envs_per_runner=settings["envs_per_runner"],
         learner_threads=threads,
         has_own_cores=threads + (runners if overlaps_sampling else 0) <= share,
-        process_cpus=min(1.0, share / (runners + 1)),
-        precision=_precision(settings["precision"], on_gpu=bool(settings["num_gpus"])),
+        process_cpus=process_cpus,
+        learner_cpus=_learner_cpus(process_cpus, share, runners, threads, overlaps_sampling, machine),
+        precision=_precision(settings["precision"], on_gpu=bool(settings["num_gpus"]), is_cluster=machine.is_cluster),
+        runner_resources=dict(settings.get("runner_resources") or {}),
+        placement=settings.get("placement") or PLACEMENTS[0],
     )
 
 
@@ -129,27 +144,34 @@ def _num_runners(asked: int | None, num_cpus: int, overlaps_sampling: bool) -> i
     return asked
 
 
-def _num_threads(asked: int | None, num_cpus: int, runners: int, overlaps_sampling: bool, cores: int) -> int:
+def _num_threads(asked: int | None, num_cpus: int, runners: int, overlaps_sampling: bool, machine: Machine) -> int:
+    cores = machine.node_cpus
     if asked is None:
         # A runner waits for the learner now and then, so that even on two cores a second thread pays.
         left = max(2, num_cpus - runners) if overlaps_sampling else num_cpus
-        return min(num_cpus, left, _MOST_LEARNER_THREADS)
+        return min(num_cpus, left, cores, _MOST_LEARNER_THREADS)
     if not 1 <= asked <= cores:
-        raise ConfigError(f"ray.learner_threads={asked}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
+        where = f"the largest node of {machine}" if machine.is_cluster else str(machine)
+        raise ConfigError(f"ray.learner_threads={asked}: {where} has {cores} cores. Choose 1 to {cores}, or null.")
     return asked
 
 
-def _check_gpus(num_gpus: float) -> None:
-    if num_gpus < 0:
-        raise ConfigError(f"ray.num_gpus={num_gpus:g}: expected 0 or more.")
-    if num_gpus:
-        import torch
+def _learner_cpus(
+    process_cpus: float, share: float, runners: int, threads: int, overlaps_sampling: bool, machine: Machine
+) -> float:
+    """Return what the main process books: on a cluster all its threads, where the share has room for them.
 
-        if torch.cuda.device_count() < num_gpus:
-            raise ConfigError(f"ray.num_gpus={num_gpus:g}: PyTorch sees {torch.cuda.device_count()} GPUs here.")
+    Here nobody else is to be kept away, and where both take turns on one machine they use the same cores.
+    """
+    if not machine.is_cluster:
+        return process_cpus
+    left = share - runners * process_cpus
+    return max(process_cpus, min(float(threads), left))
 
 
-def _precision(asked: str | None, on_gpu: bool) -> str:
+def _precision(asked: str | None, on_gpu: bool, is_cluster: bool) -> str:
+    if asked is None and is_cluster:  # its nodes differ, and all processes of a trial compute in the same
+        return PRECISIONS[0]
     if asked is None:
         return fast_precision(on_gpu)
     if asked not in PRECISIONS:
@@ -170,7 +192,9 @@ def fast_precision(on_gpu: bool) -> str:
     return "bfloat16" if has_cpu and has_gpu else "float32"
 
 
-def with_memory(plan: Plan, *, fragment_bytes: int, weight_bytes: int, replay_bytes: int) -> Plan:
+def with_memory(
+    plan: Plan, *, fragment_bytes: int, weight_bytes: int, replay_bytes: int, available: int | None = None
+) -> Plan:
     """Return the plan with what memory it takes.
 
     Args:
@@ -178,13 +202,14 @@ def with_memory(plan: Plan, *, fragment_bytes: int, weight_bytes: int, replay_by
         fragment_bytes: What one runner sends at a time.
         weight_bytes: What the learner sends at a time.
         replay_bytes: Files of the replay.
+        available: Free memory; None: of this machine.
 
     Raises:
         ConfigError: What travels between the processes does not fit into memory.
     """
     in_flight = _FRAGMENTS_IN_FLIGHT * plan.num_env_runners * fragment_bytes + _WEIGHTS_IN_FLIGHT * weight_bytes
     needed = max(_LEAST_OBJECT_STORE, in_flight)
-    available = psutil.virtual_memory().available
+    available = psutil.virtual_memory().available if available is None else available
     if needed > available:
         raise ConfigError(
             f"{_count(plan.num_env_runners, 'env runner')} with {_count(plan.envs_per_runner, 'env')} send "
@@ -192,5 +217,7 @@ def with_memory(plan: Plan, *, fragment_bytes: int, weight_bytes: int, replay_by
             f"{available / 1e9:.1f} GB are free. Choose a smaller algo.training.rollout_steps, ray.envs_per_runner or "
             "ray.num_env_runners."
         )
-    memory = _MAIN_BYTES + plan.num_env_runners * _RUNNER_BYTES + 2 * in_flight + replay_bytes
-    return replace(plan, object_store_bytes=needed, replay_bytes=replay_bytes, memory_bytes=memory)
+    main = _MAIN_BYTES + 2 * in_flight + replay_bytes
+    return replace(
+        plan, object_store_bytes=needed, replay_bytes=replay_bytes, main_bytes=main, runner_bytes=_RUNNER_BYTES
+    )

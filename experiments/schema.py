@@ -44,6 +44,7 @@ class Evaluation:
 class RaySettings:
     """What Ray may use; null is derived in `experiments.plan`."""
 
+    address: str | None = None
     num_cpus: int | None = None
     cpus_per_trial: int | None = None
     num_gpus: float = 0
@@ -51,6 +52,9 @@ class RaySettings:
     envs_per_runner: int = 8
     learner_threads: int | None = None
     precision: str | None = None
+    runner_resources: dict[str, float] = field(default_factory=dict)
+    placement: str = "pack"
+    start_timeout_s: float = 60
 
 
 @dataclass

@@ -44,10 +44,7 @@ class Trial(ray.tune.Trainable):
     def default_resource_request(cls, config: dict[str, Any]) -> PlacementGroupFactory:
         """Book the main process and each runner."""
         plan = Plan(**config["plan"])
-        main: dict[str, float] = {"CPU": plan.process_cpus}
-        if plan.num_gpus:
-            main["GPU"] = plan.num_gpus
-        return PlacementGroupFactory([main, *[{"CPU": plan.process_cpus} for _ in range(plan.num_env_runners)]])
+        return PlacementGroupFactory(plan.bundles(), strategy=plan.placement.upper())
 
     def setup(self, config: dict[str, Any]) -> None:
         """Build the training, and go on from the newest checkpoint where there is one."""

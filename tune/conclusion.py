@@ -10,7 +10,7 @@ from typing import Any
 from experiments import folders
 from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.evaluate import describe_results, evaluate
-from experiments.plan import available_cores
+from experiments.machine import available_cores
 from experiments.runs import find_trial_folders
 from experiments.tracking import RunHandle, Tracker
 from tune.records import FAILED, FINISHED, TrialRecord, TrialRecords

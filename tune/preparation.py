@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from envs.errors import ConfigError
 from experiments.checks import check_run
+from experiments.machine import Machine
 from experiments.plan import Plan
 from experiments.tracking import flatten
 from models.encoder import build
@@ -28,6 +29,7 @@ class Preparation:
 
     Attributes:
         base: The run's plain config, with `words`, what stood on the command line.
+        machine: Where it shall run.
         space: What differs between its trials.
         configs: Makes the configs of new trials.
         assignments: Of the trials of a new sweep that are known before anything starts.
@@ -39,6 +41,7 @@ class Preparation:
     """
 
     base: dict[str, Any]
+    machine: Machine
     space: SearchSpace
     configs: TrialConfigs
     assignments: list[Assignment]
@@ -50,12 +53,13 @@ class Preparation:
 
     @classmethod
     def check(
-        cls, base: dict[str, Any], run_folder: Path | None = None, records: TrialRecords | None = None
+        cls, base: dict[str, Any], machine: Machine, run_folder: Path | None = None, records: TrialRecords | None = None
     ) -> "Preparation":
         """Check a sweep, and each of its trials, before anything starts.
 
         Args:
             base: The run's plain config.
+            machine: Where it shall run.
             run_folder: Of the sweep to go on with, if it is none that is new.
             records: Of its trials so far.
 
@@ -74,7 +78,7 @@ class Preparation:
             )
         scheduler = make_scheduler(base, space)
         side_by_side = getattr(scheduler, "side_by_side", False)
-        slots = make_slots(base["ray"], num_total, tuner["num_concurrent"], side_by_side)
+        slots = make_slots(base["ray"], machine, num_total, tuner["num_concurrent"], side_by_side)
         assignments: list[Assignment] = []
         if records is None or run_folder is None:
             assignments = proposer.planned()
@@ -86,11 +90,12 @@ class Preparation:
             tried = [saved_config(base, run_folder, record) for record in records]
         if not tried:
             raise ConfigError("tuner.constraints allow none of the settings at the corners of tuner.space.")
-        checked = [check_run(config, slots.share) for config in tried]
+        checked = [check_run(config, machine, slots.share) for config in tried]
         largest = max((plan for plan, _ in checked), key=lambda plan: plan.memory_bytes)
-        slots = fit_memory(slots, largest, is_asked=tuner["num_concurrent"] is not None)
+        slots = fit_memory(slots, largest, machine, is_asked=tuner["num_concurrent"] is not None)
         return cls(
             base=base,
+            machine=machine,
             space=space,
             configs=configs,
             assignments=assignments,

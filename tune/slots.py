@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psutil
-
 from envs.errors import ConfigError
-from experiments.plan import Plan, ray_cores
+from experiments.machine import Machine
+from experiments.plan import Plan
 
 _CPUS_OF_MANY = 2  # of each trial where there are several: more sample faster, but not in proportion
 _LEFT_BYTES = 10**9  # memory that stays for Ray, the driver and the system
@@ -25,7 +24,7 @@ class Slots:
     """
 
     num_cpus: int
-    num_gpus: int
+    num_gpus: float
     num_concurrent: int
     share: float
 
@@ -35,11 +34,14 @@ class Slots:
         return f"{self.num_concurrent} at once, {cores} each"
 
 
-def make_slots(settings: dict[str, Any], num_trials: int, num_concurrent: int | None, side_by_side: bool) -> Slots:
+def make_slots(
+    settings: dict[str, Any], machine: Machine, num_trials: int, num_concurrent: int | None, side_by_side: bool
+) -> Slots:
     """Share the machine out among trials, as far as cores and GPUs go; `fit_memory` comes after.
 
     Args:
         settings: The section `ray`; None values are derived.
+        machine: What there is.
         num_trials: How many there will be.
         num_concurrent: How many shall run at once (`tuner.num_concurrent`); None: as many as have two cores each, or
             `ray.cpus_per_trial`.
@@ -48,9 +50,11 @@ def make_slots(settings: dict[str, Any], num_trials: int, num_concurrent: int | 
     Raises:
         ConfigError: More is asked for than there is.
     """
-    total, asked = ray_cores(settings), settings["cpus_per_trial"]
+    total, asked = machine.num_cpus, settings["cpus_per_trial"]
     if asked is not None and not 1 <= asked <= total:
-        raise ConfigError(f"ray.cpus_per_trial={asked}: Ray has {total} cores here. Choose 1 to {total}, or null.")
+        raise ConfigError(
+            f"ray.cpus_per_trial={asked}: Ray has {total} cores on {machine}. Choose 1 to {total}, or null."
+        )
     if num_concurrent is not None and num_concurrent < 1:
         raise ConfigError(f"tuner.num_concurrent={num_concurrent}: expected at least 1 trial at once, or null.")
     if num_concurrent is None and side_by_side:
@@ -59,21 +63,19 @@ def make_slots(settings: dict[str, Any], num_trials: int, num_concurrent: int | 
         cpus = asked or (total if num_trials == 1 else min(total, _CPUS_OF_MANY))
         num_concurrent = total // cpus
     num_concurrent = min(num_concurrent, num_trials)
-    num_gpus = 0
     if settings["num_gpus"] > 0:
-        num_gpus = _gpus()
-        num_concurrent = max(1, min(num_concurrent, math.floor(num_gpus / settings["num_gpus"])))
+        num_concurrent = max(1, min(num_concurrent, math.floor(machine.num_gpus / settings["num_gpus"])))
     share = min(total / num_concurrent, asked or math.inf)
-    return Slots(total, num_gpus, num_concurrent, share)
+    return Slots(total, machine.num_gpus, num_concurrent, share)
 
 
-def fit_memory(slots: Slots, plan: Plan, is_asked: bool) -> Slots:
+def fit_memory(slots: Slots, plan: Plan, machine: Machine, is_asked: bool) -> Slots:
     """Return the slots with no more trials at once than memory holds, by the plan of the largest of them.
 
     Raises:
         ConfigError: So many were asked for (`is_asked`) and do not fit.
     """
-    available = psutil.virtual_memory().available - _LEFT_BYTES
+    available = machine.memory_bytes - _LEFT_BYTES
     fitting = max(1, int(available // max(1, plan.memory_bytes)))
     if fitting >= slots.num_concurrent:
         return slots
@@ -83,9 +85,3 @@ def fit_memory(slots: Slots, plan: Plan, is_asked: bool) -> Slots:
             f"memory, its replay counted, and {available / 1e9:.1f} GB are free: at most {fitting} at once."
         )
     return replace(slots, num_concurrent=fitting)
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()

@@ -8,6 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from experiments import folders
+from experiments.cluster import find_machine
 from experiments.logs import log_to
 from experiments.runs import create_run_folder, write_config
 from experiments.schema import to_plain
@@ -27,13 +28,13 @@ def run(config: DictConfig) -> int:
     outputs = Path(config.paths.outputs).absolute()
     if config.resume is None:
         plain = new_config(config)
-        preparation = Preparation.check(plain)
+        preparation = Preparation.check(plain, find_machine(plain["ray"]))
         run_folder = create_run_folder(outputs, plain["name"], plain["choices"])
         records = None
     else:
         run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
         records = TrialRecords.load(run_folder)
-        preparation = Preparation.check(plain, run_folder, records)
+        preparation = Preparation.check(plain, find_machine(plain["ray"]), run_folder, records)
         check_trials(run_folder)
         folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
     claim = folders.claim(run_folder, timeout_s=2.0)

@@ -38,7 +38,7 @@ class SweepTrials:
             ConfigError: It cannot work (any more).
         """
         config = saved_config(self._preparation.base, self._folder, record)
-        plan, _ = check_run(config, self._preparation.slots.share)
+        plan, _ = check_run(config, self._preparation.machine, self._preparation.slots.share)
         return config | {"assigned": record.assigned, "plan": asdict(plan), **self._given}
 
     def propose(self) -> TrialRecord:

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
+from experiments.machine import Machine
 from experiments.model_size import ModelSize
 from experiments.plan import Plan
 from experiments.runs import create_run_folder, write_config
@@ -120,6 +121,7 @@ def trained(tmp_path, compose):
     )
     preparation = Preparation(
         base=config,
+        machine=Machine(num_cpus=2, node_cpus=2, num_gpus=0, memory_bytes=10**10),
         space=SearchSpace.parse({}, [], config),
         configs=TrialConfigs("config", []),
         assignments=[],

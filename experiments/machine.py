@@ -1,0 +1,65 @@
+"""What Ray may use: this machine, or the nodes of a cluster."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import psutil
+
+from envs.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine, or a cluster of them.
+
+    Attributes:
+        num_cpus: Cores that Ray may use, of all nodes.
+        node_cpus: Cores of the largest node, on which a trial's learner has to fit.
+        num_gpus: GPUs of all nodes.
+        memory_bytes: Memory that is free, of all nodes.
+        num_nodes: Nodes; 0 where Ray is started on this machine for the run alone.
+    """
+
+    num_cpus: int
+    node_cpus: int
+    num_gpus: float
+    memory_bytes: int
+    num_nodes: int = 0
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether Ray runs already, for others too."""
+        return self.num_nodes > 0
+
+    def __str__(self) -> str:
+        """Name it in an error message."""
+        return f"the cluster of {self.num_nodes} nodes" if self.is_cluster else "this machine"
+
+
+def available_cores() -> int:
+    """Return the cores that this process may use: of the machine, its affinity and its container's quota the least."""
+    return int(joblib.cpu_count())
+
+
+def local_machine(settings: dict[str, Any]) -> Machine:
+    """Return this machine, as far as the section `ray` of the config lets Ray use it.
+
+    Raises:
+        ConfigError: `ray.num_cpus` are more than there are, or none.
+    """
+    cores = available_cores()
+    asked = settings["num_cpus"]
+    if asked is not None and not 1 <= asked <= cores:
+        raise ConfigError(f"ray.num_cpus={asked}: this machine has {cores} cores. Choose 1 to {cores}, or null.")
+    num_gpus = 0
+    if settings["num_gpus"]:
+        import torch  # 1 s, spared to those without
+
+        num_gpus = torch.cuda.device_count()
+    return Machine(
+        num_cpus=cores if asked is None else asked,
+        node_cpus=cores,
+        num_gpus=num_gpus,
+        memory_bytes=psutil.virtual_memory().available,
+    )
