@@ -13,8 +13,8 @@ from experiments.folders import LATEST, follow, point
 
 logger = logging.getLogger(__name__)
 
-_MANIFEST = "manifest.json"
-_PREFIX = "frames_"
+MANIFEST = "manifest.json"
+PREFIX = "frames_"
 
 
 def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], keep: int) -> Path:
@@ -31,17 +31,17 @@ def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], k
         keep: How many checkpoints to keep.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"{_PREFIX}{frames:012d}"
+    final = folder / f"{PREFIX}{frames:012d}"
     fresh = folder / f".{final.name}.{os.getpid()}"
     if final.exists() and find_damage(final) is None:  # saved already: not a step was taken since
         point(folder / LATEST, final)
         return final
-    for abandoned in folder.glob(f".{_PREFIX}*"):  # by a crash while they were written
+    for abandoned in folder.glob(f".{PREFIX}*"):  # by a crash while they were written
         shutil.rmtree(abandoned, ignore_errors=True)
     fresh.mkdir()
     write(fresh)
     manifest = {path.name: _digest(path) for path in sorted(fresh.iterdir())}
-    (fresh / _MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for path in fresh.iterdir():
         _flush(path)
     if final.exists():  # it is damaged, or the lines above had returned
@@ -65,12 +65,12 @@ def _prune(folder: Path, newest: Path, keep: int) -> None:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in `folder`, oldest first."""
-    return sorted(folder.glob(f"{_PREFIX}*"))
+    return sorted(folder.glob(f"{PREFIX}*"))
 
 
 def checkpoint_frames(checkpoint: Path) -> int:
     """Return the environment frames after which a checkpoint was written."""
-    return int(checkpoint.name.removeprefix(_PREFIX))
+    return int(checkpoint.name.removeprefix(PREFIX))
 
 
 def newest_whole_checkpoint(folder: Path) -> Path | None:
@@ -114,7 +114,7 @@ def latest_checkpoint(folder: Path, only: Collection[str] | None = None) -> Path
 def find_damage(checkpoint: Path, only: Collection[str] | None = None) -> str | None:
     """Say what is wrong with a checkpoint's files (`only` these), or return None if they are as they were written."""
     try:
-        manifest = json.loads((checkpoint / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         for name, digest in manifest.items():
             if only is not None and name not in only:
                 continue

@@ -15,6 +15,7 @@ from envs.stacking import frame_stack
 from experiments.logs import silence_chatter
 from experiments.machine import Machine
 from experiments.plan import Plan, make_plan, with_memory
+from experiments.storage import check_storage
 
 if TYPE_CHECKING:
     from experiments.model_size import ModelSize
@@ -35,6 +36,8 @@ def check_run(
     """
     _check_numbers(config)
     _check_outputs(Path(config["paths"]["outputs"]))
+    if config["paths"].get("storage"):
+        check_storage(config["paths"]["storage"])
     silence_chatter()
     from experiments.algorithm import build_config, config_class  # RLlib: 3 s, spared to those who mistyped a number
 

@@ -207,5 +207,10 @@ class RacingAlgorithm(Algorithm):
         self.learner.restore_training_state(state["learner"])
         self.publish_weights()
 
-    def start_replay(self, folder: Path) -> None:
-        """Tell the algorithm where it may keep replay; one without replay needs nothing."""
+    def start_replay(self, folder: Path, may_be_lost: bool = False) -> None:
+        """Tell the algorithm where it may keep replay; one without replay needs nothing.
+
+        Args:
+            folder: Where.
+            may_be_lost: Whether to go on without what a checkpoint says was there, on another node say, with a note.
+        """

@@ -134,12 +134,14 @@ class SAC(RacingAlgorithm):
         """Build runners and learner."""
         super().setup(config)
         self._updates_due = 0.0
+        self._learns_from = self.config.options.start_after_decisions  # decisions
         self._exchanges = 0
         self._is_asked = False
         self._shifts = np.random.default_rng(self.config.seed)
 
-    def start_replay(self, folder: Path) -> None:
+    def start_replay(self, folder: Path, may_be_lost: bool = False) -> None:
         """Open the replay ring in this folder."""
+        self._is_replay_lost = may_be_lost and not folder.exists()
         options, config = self.config.options, self.config
         single, _ = self.spaces["__env_single__"]
         images, vectors = observation_parts(single)
@@ -170,7 +172,7 @@ class SAC(RacingAlgorithm):
         if self._exchanges % options.weight_sync_every == 0:
             self.publish_weights()
         self._ask()
-        if self.decisions >= options.start_after_decisions:
+        if self.decisions >= self._learns_from:
             self._updates_due += options.updates_per_decision * sum(f.decisions for f in fragments.values())
             self._learn()
 
@@ -231,5 +233,12 @@ class SAC(RacingAlgorithm):
         """Take over what `training_state` returned; what runners are driving just now is dropped."""
         self._updates_due = state["updates_due"]
         self._shifts.bit_generator.state = state["shifts"]
-        self.replay.restore(state["replay"])
         super().restore_training_state(state)
+        if not self._is_replay_lost:
+            self.replay.restore(state["replay"])
+        elif self.decisions >= self._learns_from:
+            self._learns_from += self.decisions
+            self.notes.append(
+                f"The replay of {self.decisions:,} decisions stayed on another node: the policy fills a new one, and "
+                f"learning goes on after {self.config.options.start_after_decisions:,} decisions."
+            )

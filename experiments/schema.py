@@ -62,6 +62,7 @@ class Paths:
     """The only place that knows folders."""
 
     outputs: str = "outputs"
+    storage: str | None = None
     mlflow_uri: str = ""
     mlflow_artifacts: str = ""
 

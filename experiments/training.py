@@ -20,6 +20,7 @@ from experiments.plan import Plan
 from experiments.policy import save_policy
 from experiments.policy_description import PolicyDescription
 from experiments.racing_algorithm import RacingAlgorithm
+from experiments.storage import CheckpointMirror
 
 if TYPE_CHECKING:
     from experiments.profiling.training import TrainingProfile
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 STATE = "state.pt"
 _REPORT_EVERY_S = 3.0
+_LAST_COPY_S = 300.0  # for the last checkpoint to reach the storage
 
 
 class Training:
@@ -59,7 +61,10 @@ class Training:
         # Without our storage it would leave an empty folder in the home directory.
         self.algorithm = cast(type[RacingAlgorithm], rllib.algo_class)(rllib, storage=storage)
         self.algorithm.is_stopping = is_stopping
-        self.algorithm.start_replay(folder / folders.REPLAY)
+        storage_uri = config["paths"].get("storage")
+        self._mirror = CheckpointMirror(storage_uri, folder) if storage_uri else None
+        # A trial that Ray moved to another node finds its checkpoints on the storage, but no replay.
+        self.algorithm.start_replay(folder / folders.REPLAY, may_be_lost=self._mirror is not None)
         self._description = self._describe_policy()
         self._earlier_s = 0.0  # wall time of the segments before this command
         self.resumed_at_frames = self._restore()
@@ -123,6 +128,8 @@ class Training:
         )
         self._saved_s = self._elapsed_s
         logger.info("Saved %s.", path)
+        if self._mirror is not None:
+            self._mirror.push(path, self._config["checkpoint"]["keep"])
         return path
 
     def adopt(self, other: Path) -> None:
@@ -146,6 +153,8 @@ class Training:
         """End the algorithm's processes."""
         self._evaluation.close()
         self.algorithm.stop()
+        if self._mirror is not None:
+            self._mirror.close()
 
     @property
     def _elapsed_s(self) -> float:
@@ -176,6 +185,8 @@ class Training:
         """Save; a disk that is full now may not be later, so only the last checkpoint must succeed."""
         try:
             self.save()
+            if must and self._mirror is not None:
+                self._mirror.wait(_LAST_COPY_S)
         except OSError as error:
             if must:
                 raise
@@ -186,6 +197,8 @@ class Training:
 
     def _restore(self) -> int:
         """Go on from the newest checkpoint, if there is one; returns the frames that lie behind."""
+        if self._mirror is not None:
+            self._mirror.pull_newest(self._folder / folders.CHECKPOINTS)
         checkpoint = newest_whole_checkpoint(self._folder / folders.CHECKPOINTS)
         if checkpoint is None:
             return 0

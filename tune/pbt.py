@@ -1,5 +1,6 @@
 """A population: Ray Tune's population-based training, in which trials keep their names, frames and replay."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -69,6 +70,8 @@ class Pbt(PopulationBasedTraining):
             log_config=False,  # the trials' records and MLflow hold it
             require_attrs=False,  # a trial has no return before its first episode
         )
+        # Tune would have actors change trials: ours own a folder, and an algorithm that was built for their config.
+        warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
         self._space, self._interval, self._quantile = space, interval, quantile
         self._frames: dict[str, float] = {}
 
