@@ -122,7 +122,9 @@ def main(config: DictConfig) -> int:
     for key, least in (("episodes", 1), ("num_processes", 1), ("first_seed", 0)):
         if plain[key] is not None and plain[key] < least:
             raise ConfigError(f"{key}={plain[key]}: expected at least {least}.")
-    policy_folder, results = find_policy_folder(plain["run"], Path(plain["paths"]["outputs"]))
+    policy_folder, results = find_policy_folder(
+        plain["run"], Path(plain["paths"]["outputs"]), plain["paths"]["mlflow_uri"]
+    )
     other_env = None
     if plain["env"] is not None:
         name = HydraConfig.get().runtime.choices["env"]

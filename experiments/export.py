@@ -79,7 +79,7 @@ def main(config: DictConfig) -> int:
     plain = to_plain(config, ExportConfig)
     name = plain["format"]
     format_class(name)
-    policy, trial = find_policy_folder(plain["run"], Path(plain["paths"]["outputs"]))
+    policy, trial = find_policy_folder(plain["run"], Path(plain["paths"]["outputs"]), plain["paths"]["mlflow_uri"])
     if policy.is_file():
         raise ConfigError(f"run={plain['run']} is an exported file already; name the run or the checkpoint it is of.")
     path = Path(plain["output"]).absolute() if plain["output"] else _default_path(trial, name)

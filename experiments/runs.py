@@ -10,6 +10,8 @@ from envs.errors import ConfigError
 from experiments import folders
 from experiments.checkpoints import find_damage, latest_checkpoint
 from experiments.policy_description import DESCRIPTION, POLICY_FILES
+from experiments.registry.package import find_package_damage, is_package
+from experiments.registry.words import find_in_store, is_store_word
 
 
 def create_run_folder(outputs: Path, name: str, choices: dict[str, str]) -> Path:
@@ -48,19 +50,31 @@ def find_trial_folders(run_folder: Path) -> list[Path]:
     return sorted(path for path in (run_folder / folders.TRIALS).iterdir() if (path / folders.CONFIG).is_file())
 
 
-def find_policy_folder(word: str, outputs: Path) -> tuple[Path, Path]:
-    """Return the folder of the policy that `run=` means, and the trial folder that its results belong to.
+def find_policy_folder(word: str, outputs: Path, mlflow_uri: str | None = None) -> tuple[Path, Path]:
+    """Return the folder of the policy that `run=` means, and the folder that its results belong to: its trial's.
 
     `word` may be what `find_run_folder` takes, a trial's folder, or a checkpoint's. Or it is an exported file: that is
-    returned as it is, with a folder beside it, `policy_onnx` for `policy.onnx`.
+    returned as it is, with a folder beside it, `policy_onnx` for `policy.onnx`. Or it names something in MLflow, at
+    `mlflow_uri` (paths.mlflow_uri): `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `mlflow:RUN_ID`; what is not on this
+    machine is fetched to `outputs/registry`, and results lie beside it.
 
     Raises:
-        ConfigError: There is no such run, no checkpoint in it, or several trials to choose from; or it is damaged.
+        ConfigError: There is no such run, model or version, no checkpoint in it, or several trials to choose from; or
+            it is damaged.
     """
+    if is_store_word(word):
+        if mlflow_uri is None:
+            raise ConfigError(f"run={word}: this command does not look into MLflow; name a run's folder.")
+        word = str(find_in_store(word, outputs, mlflow_uri))
     folder = Path(word).resolve()
     if folder.is_file() and folder.suffix:  # without an ending, it may be a link's stand-in (`folders.point`)
         return folder, folder.with_name(f"{folder.stem}_{folder.suffix[1:]}")
     if (folder / DESCRIPTION).is_file():
+        if is_package(folder):
+            damage = find_package_damage(folder)
+            if damage is not None:
+                raise ConfigError(f"{folder} is damaged: {damage}. Remove it and name its version: run=models:/…")
+            return folder, folder.parent
         if folder.parent.name != folders.CHECKPOINTS:  # a policy that left its run
             return folder, folder
         damage = find_damage(folder, POLICY_FILES)

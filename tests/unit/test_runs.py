@@ -169,3 +169,9 @@ def test_a_damaged_config_is_named(tmp_path, content):
     (tmp_path / "config.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=r"config\.yaml"):
         read_config(tmp_path)
+
+
+@pytest.mark.parametrize("word", ["models:/chicane-carracing@champion", "mlflow:0123"])
+def test_a_command_that_does_not_look_into_mlflow_says_so(outputs, word):
+    with pytest.raises(ConfigError, match="does not look into MLflow; name a run's folder"):
+        find_policy_folder(word, outputs)

@@ -1,0 +1,1 @@
+"""MLflow's model registry: the best policies of every env by name, and the words that bring them back."""
