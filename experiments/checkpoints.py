@@ -17,7 +17,9 @@ MANIFEST = "manifest.json"
 PREFIX = "frames_"
 
 
-def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], keep: int) -> Path:
+def write_checkpoint(
+    folder: Path, frames: int, write: Callable[[Path], None], keep: int, replace_same: bool = False
+) -> Path:
     """Write a checkpoint below `folder` and let `latest` name it.
 
     The files are written into a hidden folder, flushed to the disk together with a manifest of their hashes, and only
@@ -29,11 +31,12 @@ def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], k
         frames: Environment frames so far; they name the checkpoint and order it.
         write: Writes the files into the folder it is given.
         keep: How many checkpoints to keep.
+        replace_same: Whether to replace an intact one of as many frames.
     """
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{PREFIX}{frames:012d}"
     fresh = folder / f".{final.name}.{os.getpid()}"
-    if final.exists() and find_damage(final) is None:  # saved already: not a step was taken since
+    if final.exists() and not replace_same and find_damage(final) is None:  # saved already: not a step was taken since
         point(folder / LATEST, final)
         return final
     for abandoned in folder.glob(f".{PREFIX}*"):  # by a crash while they were written
@@ -44,7 +47,7 @@ def write_checkpoint(folder: Path, frames: int, write: Callable[[Path], None], k
     (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     for path in fresh.iterdir():
         _flush(path)
-    if final.exists():  # it is damaged, or the lines above had returned
+    if final.exists():  # it is damaged, or to be replaced
         shutil.rmtree(final)
     os.replace(fresh, final)
     if os.name == "posix":

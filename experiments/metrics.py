@@ -19,3 +19,5 @@ FINISH_RATE = "racing/finish_rate"
 OFF_TRACK_SHARE = "racing/off_track_share"
 RSS_GB = "system/rss_gb"
 RUNNER_RESTARTS = "system/runner_restarts"
+
+ALL = tuple(sorted(value for name, value in globals().items() if name.isupper() and name != "LEARNER_PREFIX"))

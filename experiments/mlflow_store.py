@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from envs.errors import ConfigError
+from experiments.mlflow_view import experiment_tags
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -52,8 +53,7 @@ def open_store(uri: str, artifact_root: str, experiment: str) -> tuple[Any, str]
     if found is not None:
         return client, found.experiment_id
     location = None if is_server else Path(artifact_root).as_uri()
-    # Without this tag MLflow's pages are laid out for language models.
-    tags = {"mlflow.experimentKind": "custom_model_development"}
+    tags = experiment_tags(experiment)
     return client, client.create_experiment(experiment, artifact_location=location, tags=tags)
 
 

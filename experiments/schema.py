@@ -38,6 +38,7 @@ class Evaluation:
     final_episodes: int = 100
     final_first_seed: int = 10_000
     videos: bool = True
+    register: bool = True
 
 
 @dataclass

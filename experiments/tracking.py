@@ -16,6 +16,7 @@ from typing import Any
 
 from experiments.backlog import Backlog, Request
 from experiments.mlflow_store import check_settings, open_store
+from experiments.mlflow_view import page
 
 _logger = logging.getLogger(__name__)
 
@@ -66,6 +67,20 @@ class Tracker:
 
     def log_artifact(self, run: RunHandle, path: str | Path, folder: str | None = None) -> None:
         """Do nothing."""
+
+    def register(
+        self,
+        run: RunHandle,
+        policy_folder: Path,
+        evaluation: Mapping[str, Any],
+        config: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
+        """Do nothing."""
+
+    def page(self) -> str | None:
+        """Return None: nothing is shown anywhere."""
+        return None
 
     def finish(self, run: RunHandle, status: str) -> None:
         """Do nothing."""
@@ -186,6 +201,28 @@ class MlflowTracker(Tracker):
         """Copy a file, or all files of a folder, to the run's artifacts, below `folder` where one is named."""
         source = Path(path).absolute()
         self._put(run, f"artifact {source.name}", functools.partial(self._log_artifact, run, source, folder))
+
+    def register(
+        self,
+        run: RunHandle,
+        policy_folder: Path,
+        evaluation: Mapping[str, Any],
+        config: Mapping[str, Any],
+        say: Callable[[str], None],
+    ) -> None:
+        """Put a policy into the model registry, see `experiments.registry.register`, and say what became of it."""
+
+        def act() -> None:
+            from experiments.registry.register import register
+
+            assert run.run_id is not None
+            say(str(register(self._uri, run.run_id, policy_folder, evaluation, config)))
+
+        self._put(run, f"the policy of {run.name} for the registry", act)
+
+    def page(self) -> str | None:
+        """Return the page of the scores, to be put behind the address of `mlflow ui`; None before it was reached."""
+        return page(self._experiment_id) if self._experiment_id else None
 
     def finish(self, run: RunHandle, status: str) -> None:
         """End the run as one of `STATUSES`."""

@@ -112,19 +112,30 @@ class Training:
         reached = {"frames": algorithm.frames, "wall_s": self._elapsed_s, "return_mean": algorithm.return_mean}
         return any(limits[name] is not None and value >= limits[name] for name, value in reached.items())
 
-    def save(self) -> Path:
-        """Write a checkpoint of this moment, unless there is one, and return it."""
+    def save(self, replace_same: bool = False) -> Path:
+        """Write a checkpoint of this moment, unless there is one, and return it.
+
+        Args:
+            replace_same: Whether to write it even so: weights may change without a frame being driven.
+        """
         description = replace(
             self._description, training=self._description.training | {"frames": self.algorithm.frames}
         )
-        state = {"trial": {"wall_s": self._elapsed_s}, "algorithm": self.algorithm.training_state()}
+        state = {
+            "trial": {"wall_s": self._elapsed_s, "saved_at": time.time()},
+            "algorithm": self.algorithm.training_state(),
+        }
 
         def write(folder: Path) -> None:
             torch.save(state, folder / STATE)
             save_policy(folder, self._actor_weights(), description)
 
         path = write_checkpoint(
-            self._folder / folders.CHECKPOINTS, self.algorithm.frames, write, self._config["checkpoint"]["keep"]
+            self._folder / folders.CHECKPOINTS,
+            self.algorithm.frames,
+            write,
+            self._config["checkpoint"]["keep"],
+            replace_same=replace_same,
         )
         self._saved_s = self._elapsed_s
         logger.info("Saved %s.", path)
@@ -133,7 +144,7 @@ class Training:
         return path
 
     def adopt(self, other: Path) -> None:
-        """Take over weights and optimiser of another trial's newest checkpoint; frames, replay and tracks stay ours.
+        """Take over weights and optimiser of another trial's newest checkpoint, and save; frames and replay stay ours.
 
         Args:
             other: The other trial's folder.
@@ -148,6 +159,7 @@ class Training:
         self.algorithm.learner.restore_training_state(state["algorithm"]["learner"])
         self.algorithm.publish_weights()
         logger.info("Took over weights and optimiser of %s.", checkpoint)
+        self.save(replace_same=True)
 
     def close(self) -> None:
         """End the algorithm's processes."""
@@ -204,6 +216,8 @@ class Training:
             return 0
         state = torch.load(checkpoint / STATE, weights_only=True, map_location="cpu")
         self._earlier_s = state["trial"]["wall_s"]
+        # Where Tune starts a lost process anew, the command's own time until this checkpoint is among the earlier.
+        self._started_at = max(self._started_at, state["trial"].get("saved_at", 0.0))
         self.algorithm.restore_training_state(state["algorithm"])
         logger.info("Going on from %s.", checkpoint)
         return self.algorithm.frames

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import math
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ logger = logging.getLogger(__name__)
 
 _CLAIM_S = 60.0
 _POINTER = "trial.json"  # in Tune's checkpoints: which trial's own checkpoints are meant
+_ADOPTED_FILE = "adopted"  # in a trial's folder: the last such checkpoint that it took over
 
-# In a trial's config, where it took over another's weights: that one's name.
+# In a trial's config, where it took over another's weights: whose, and when.
 ADOPTED = "adopted"
 # Keys of a report that are no metrics, for the driver.
 END, NOTES, RESUMED_AT_FRAMES, OBJECTIVE = "end", "notes", "resumed_at_frames", "objective"
@@ -50,6 +53,7 @@ class Trial(ray.tune.Trainable):
         """Build the training, and go on from the newest checkpoint where there is one."""
         self._training: Training | None = None
         self._failure: str | None = None
+        self._notes: list[str] = []
         self._seen: dict[str, float] = {}  # the newest value of each metric of the objective
         self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
         self._folder = trial_folder(config, self.trial_id)
@@ -91,7 +95,8 @@ class Trial(ray.tune.Trainable):
             end = FINISHED
         elif self._stop_request.exists():
             end = INTERRUPTED
-        outcome = {"done": end is not None, END: end, NOTES: notes}
+        outcome = {"done": end is not None, END: end, NOTES: [*self._notes, *notes]}
+        self._notes = []
         return report | outcome | self._objective(report) | {RESUMED_AT_FRAMES: self._training.resumed_at_frames}
 
     def cleanup(self) -> None:
@@ -105,23 +110,38 @@ class Trial(ray.tune.Trainable):
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Save, and tell Tune where: so a population pauses, and hands over its best."""
         assert self._training is not None
-        self._training.save()
-        (Path(checkpoint_dir) / _POINTER).write_text(json.dumps({"trial": str(self._folder)}), encoding="utf-8")
+        try:
+            self._training.save()
+        except OSError as error:  # it goes on from the checkpoint before this one
+            logger.exception("Not saved.")
+            self._notes.append(f"The checkpoint could not be written ({error}).")
+        pointer = {"trial": str(self._folder), "id": uuid.uuid4().hex}
+        (Path(checkpoint_dir) / _POINTER).write_text(json.dumps(pointer), encoding="utf-8")
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
-        """Take over the weights of the trial that Tune says: after a pause it is this one, which has them."""
-        other = Path(json.loads((Path(str(checkpoint)) / _POINTER).read_text(encoding="utf-8"))["trial"])
+        """Take over the weights of the trial that Tune says, once: after a pause it is this one, which has them.
+
+        Where that fails, the other has pruned its checkpoint meanwhile, say, the trial goes on with its own weights.
+        """
+        pointer = json.loads((Path(str(checkpoint)) / _POINTER).read_text(encoding="utf-8"))
+        other, done = Path(pointer["trial"]), self._folder / _ADOPTED_FILE
         if self._training is None or other == self._folder:
+            return
+        if done.exists() and done.read_text(encoding="utf-8") == pointer["id"]:
             return
         try:
             self._training.adopt(other)
-        except Exception as error:
-            self._fail(error)
+            done.write_text(pointer["id"], encoding="utf-8")
+        except (OSError, ValueError, RuntimeError) as error:
+            logger.exception("Not taken over.")
+            self._notes.append(
+                f"The weights of {other.name} could not be taken over ({error}); it goes on with its own."
+            )
 
     def _objective(self, report: dict[str, Any]) -> dict[str, Any]:
         """Return what the tuner compares: the newest values of its metrics, once there are all of them."""
         wanted = objective_metrics(self.config)
-        self._seen |= {name: report[name] for name in wanted if name in report}
+        self._seen |= {name: report[name] for name in wanted if math.isfinite(report.get(name, math.nan))}
         if len(self._seen) < len(wanted):
             return {}
         values = [self._seen[name] for name in wanted]

@@ -1,5 +1,6 @@
 """Early stopping: Ray Tune's asynchronous Hyperband on frames and the sweep's metric, which a resume can rebuild."""
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,7 +46,8 @@ class Asha(AsyncHyperBandScheduler):
             raise ConfigError("tuner=asha and hyperband compare trials after equal frames: set stop.frames.")
         if reduction_factor <= 1:
             raise ConfigError(f"tuner.scheduler.reduction_factor={reduction_factor}: expected more than 1.")
-        grace = int(stop_frames / reduction_factor**_RUNGS) if grace_frames is None else grace_frames
+        # Rounded up: a rung just before the end would decide nothing.
+        grace = math.ceil(stop_frames / reduction_factor**_RUNGS) + 1 if grace_frames is None else grace_frames
         if not 0 < grace <= stop_frames:
             raise ConfigError(
                 f"tuner.scheduler.grace_frames={grace}: expected more than 0 and at most stop.frames={stop_frames}."
@@ -70,7 +72,7 @@ class Asha(AsyncHyperBandScheduler):
     def __str__(self) -> str:
         """Say what it does, for the header."""
         share = f"best 1/{self._reduction_factor:g}"
-        rungs = [f"{milestone:,.0f}" for milestone, _ in reversed(self._brackets[0]._rungs)]
+        rungs = [f"{milestone:,.0f}" for milestone, _ in reversed(self._brackets[0]._rungs) if milestone < self._max_t]
         brackets = f" ({len(self._brackets)} brackets)" if len(self._brackets) > 1 else ""
         return f"the {share} go on at {', '.join(rungs)} frames{brackets}"
 

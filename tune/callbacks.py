@@ -69,6 +69,7 @@ class Recorder(ray.tune.Callback):
         self._observe, self._stop_reason = observe, stop_reason
         self._is_sweep = isinstance(line, SweepLine)
         self._reported: set[str] = set()
+        self._adopted: dict[str, str] = {}
         self._csv: dict[str, ProgressCsv] = {}
         self._remembered: dict[str, Any] = {}
         self._saved_s = 0.0
@@ -82,7 +83,9 @@ class Recorder(ray.tune.Callback):
         folder, config = trial_folder(self._config, trial.trial_id), trial.config
         record = self._records[folder.name]
         self._reported.discard(folder.name)
-        if record.assigned != config["assigned"]:
+        if (Path(self._config["run_folder"]) / folders.STOP_REQUEST).exists():
+            return  # it had been waiting for its turn, and ends at once
+        if config.get(ADOPTED) not in (None, self._adopted.get(folder.name)):
             self._change(record, config)
         if folder.name not in self._csv:
             self._csv[folder.name] = ProgressCsv(folder / folders.PROGRESS)
@@ -90,7 +93,7 @@ class Recorder(ray.tune.Callback):
             if self._is_sweep:
                 self._line.note(f"Trial {record} {'goes on' if record.frames else 'starts'}.")
         record.state, record.reason = states.RUNNING, None
-        self._records.save()
+        self._save_records()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -124,9 +127,9 @@ class Recorder(ray.tune.Callback):
             return
         if end is None:
             record.state, record.reason = states.STOPPED, self._stop_reason(record.frames)
-            # It will not go on, so that nobody needs its replay: with it a sweep would fill the disk.
-            shutil.rmtree(trial_folder(self._config, trial.trial_id) / folders.REPLAY, ignore_errors=True)
         self._ended(record)
+        if end is None:  # it will not go on, so that nobody needs its replay: with it a sweep would fill the disk
+            shutil.rmtree(trial_folder(self._config, trial.trial_id) / folders.REPLAY, ignore_errors=True)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Write down that a trial lost its processes, more often than it may."""
@@ -150,7 +153,7 @@ class Recorder(ray.tune.Callback):
         assigned = {f"assigned.{key}": value for key, value in record.assigned.items()}
         unparameterised = ("run_folder", "started_at", "commit", "assigned", "words", "tuner", ADOPTED)
         return self._tracker.start_run(
-            name=f"trial {record}" if self._is_sweep else f"trial {record.name} of {self._run.name}",
+            name=str(record) if self._is_sweep else f"trial {record.name} of {self._run.name}",
             tags={**tags, "trial": record.name, "folder": str(folder)},
             params={key: value for key, value in config.items() if key not in unparameterised} | assigned,
             parent_id=self._run,
@@ -159,8 +162,8 @@ class Recorder(ray.tune.Callback):
 
     def _change(self, record: TrialRecord, config: dict[str, Any]) -> None:
         """Record that a trial took over another's weights, and what it was given."""
-        record.assigned = dict(config["assigned"])
-        self._line.note(f"Trial {record} goes on with the weights of {config[ADOPTED]}, at {record.frames:,} frames.")
+        record.assigned, self._adopted[record.name] = dict(config["assigned"]), config[ADOPTED]
+        self._line.note(f"Trial {record} goes on with the weights of {config[ADOPTED]}.")
         numbers = {key: value for key, value in flatten(record.assigned).items() if _is_number(value)}
         tuned = {f"{_ADOPTED_METRIC}{key}": float(value) for key, value in numbers.items()}
         self._tracker.log(self._children[record.name], tuned, step=record.frames)

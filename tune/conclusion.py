@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from envs.errors import ConfigError
 from experiments import folders
 from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.evaluate import describe_results, evaluate
@@ -44,30 +45,49 @@ def evaluate_trials(
         tracker: Where runs are tracked.
         run_of: Returns the run of a trial there.
     """
-    settings, scores = config["evaluation"], {}
+    scores: dict[str, dict[str, Any]] = {}
+    if config["evaluation"]["final_episodes"] == 0:
+        return scores
     for record in records.in_state(FINISHED):
-        if settings["final_episodes"] == 0:
-            break
         trial = run_folder / folders.TRIALS / record.name
-        checkpoint = latest_checkpoint(trial / folders.CHECKPOINTS)
-        known = _known_score(trial, checkpoint, settings)
-        if known is not None:
-            scores[record.name] = known
-            continue
-        if len(records) > 1:
-            print(f"Evaluating trial {record} on {settings['final_episodes']} unseen tracks.", flush=True)
-        evaluation = evaluate(
-            checkpoint,
-            trial,
-            episodes=settings["final_episodes"],
-            first_seed=settings["final_first_seed"],
-            video=settings["videos"],
-            num_processes=available_cores(),
-        )
-        scores[record.name] = evaluation
-        track(trial, evaluation, tracker, run_of(record))
-        print(describe_results(trial, evaluation), flush=True)
+        try:
+            scores[record.name] = _score(config, trial, record, len(records) > 1, tracker, run_of)
+        except ConfigError as error:
+            print(f"error: Trial {record} has no score: {error}", file=sys.stderr)
     return scores
+
+
+def _score(
+    config: dict[str, Any],
+    trial: Path,
+    record: TrialRecord,
+    is_one_of_many: bool,
+    tracker: Tracker,
+    run_of: Callable[[TrialRecord], RunHandle],
+) -> dict[str, Any]:
+    """Drive one trial's policy, unless that was done, and return its evaluation.
+
+    Raises:
+        ConfigError: Its newest checkpoint is damaged.
+    """
+    settings = config["evaluation"]
+    checkpoint = latest_checkpoint(trial / folders.CHECKPOINTS)
+    known = _known_score(trial, checkpoint, settings)
+    if known is not None:
+        return known
+    if is_one_of_many:
+        print(f"Evaluating trial {record} on {settings['final_episodes']} unseen tracks.", flush=True)
+    evaluation = evaluate(
+        checkpoint,
+        trial,
+        episodes=settings["final_episodes"],
+        first_seed=settings["final_first_seed"],
+        video=settings["videos"],
+        num_processes=available_cores(),
+    )
+    track(trial, evaluation, tracker, run_of(record))
+    print(describe_results(trial, evaluation), flush=True)
+    return evaluation
 
 
 def track(trial: Path, evaluation: dict[str, Any], tracker: Tracker, run: RunHandle) -> None:
@@ -78,9 +98,9 @@ def track(trial: Path, evaluation: dict[str, Any], tracker: Tracker, run: RunHan
             tracker.log_artifact(run, trial / name, name if name == folders.VIDEOS else None)
 
 
-def score_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
-    """Return the part of an evaluation that stands among the metrics of a run."""
-    return {f"score/{name}": evaluation[name] for name in _SCORES}
+def score_metrics(evaluation: dict[str, Any], prefix: str = "score") -> dict[str, float]:
+    """Return the part of an evaluation that stands among the metrics of a run; a sweep has its `best` trial's."""
+    return {f"{prefix}/{name}": evaluation[name] for name in _SCORES}
 
 
 def _known_score(trial: Path, checkpoint: Path, settings: dict[str, Any]) -> dict[str, Any] | None:

@@ -35,7 +35,10 @@ class DiskWatch:
         if self.reason is not None or self._clock() < self._next_s:
             return
         self._next_s = self._clock() + _EVERY_S
-        free = shutil.disk_usage(self._folder).free
+        try:
+            free = shutil.disk_usage(self._folder).free
+        except OSError:  # a shared folder that hiccups: next time
+            return
         if free < self._least_bytes:
             self.reason = (
                 f"The disk of {self._folder} has {free / 1e9:.2f} GB left, less than {self._least_bytes / 1e9:.2f}. "

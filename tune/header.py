@@ -7,18 +7,21 @@ from envs.action_history import action_history
 from envs.stacking import frame_stack
 from experiments.progress import duration
 from tune.preparation import Preparation
+from tune.records import TrialRecords
 from tune.slots import Slots
+from tune.sweep_trials import trials_to_train
 
 
-def header(preparation: Preparation, run_folder: Path, num_to_train: int) -> str:
+def header(preparation: Preparation, run_folder: Path, records: TrialRecords) -> str:
     """Return what is about to happen, in a few lines."""
     config = preparation.base
     choices = " ".join(f"{group}={word}" for group, word in config["choices"].items() if word is not None)
-    limits = ", ".join(f"{name} {value:g}" for name, value in config["stop"].items() if value is not None)
+    limits = ", ".join(f"{name} {value:,}" for name, value in config["stop"].items() if value is not None)
     varied = {key.partition(".")[0] for key in preparation.space.domains}
     lines = [f"{choices} seed={config['seed']}"]
     if preparation.is_sweep:
-        lines += _sweep_lines(preparation, num_to_train)
+        made = len(trials_to_train(preparation, run_folder, records))
+        lines += _sweep_lines(preparation, made + preparation.num_total - len(records))
     lines += [f"  stop at  {limits}", f"  machine  {preparation.largest}"]
     if not varied & {"model", "env"}:
         lines.append(f"  model    {config['model']['_target_'].rpartition('.')[2]}: {preparation.size}")

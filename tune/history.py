@@ -26,14 +26,15 @@ def reported(trial: Path, names: Sequence[str], whole: bool) -> list[tuple[float
         last = 0.0 if checkpoint is None else checkpoint_frames(checkpoint)
     seen: dict[str, float] = {}
     rows: list[tuple[float, float | list[float]]] = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            try:
-                frames = float(row[metrics.FRAMES])
-                seen |= {name: float(row[name]) for name in names if row.get(name)}
-            except (KeyError, TypeError, ValueError):
-                continue  # a line that a kill left half-written
-            if frames <= last and len(seen) == len(names):
-                values = [seen[name] for name in names]
-                rows.append((frames, values[0] if len(values) == 1 else values))
+    text = path.read_text(encoding="utf-8")
+    whole_lines = text[: text.rfind("\n") + 1].splitlines()  # a kill may have left half a line
+    for row in csv.DictReader(whole_lines):
+        try:
+            frames = float(row[metrics.FRAMES])
+            seen |= {name: float(row[name]) for name in names if row.get(name)}
+        except (KeyError, TypeError, ValueError):
+            continue
+        if frames <= last and len(seen) == len(names):
+            values = [seen[name] for name in names]
+            rows.append((frames, values[0] if len(values) == 1 else values))
     return rows

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from envs.errors import ConfigError
 from tune.proposers import MOST_DRAWS, Assignment, Proposer, Search, need_space
-from tune.records import FINISHED, STOPPED, TrialRecord
+from tune.records import FAILED, FINISHED, STOPPED, TrialRecord
 
 _JOURNAL = "optuna.log"
 _STUDY = "sweep"
@@ -36,6 +36,9 @@ class Optuna(Proposer):
         if search.run_folder is not None:
             self._study = self._open(search.run_folder / _JOURNAL, num_random, search.modes)
             self._forget_all_but(search.known)
+            for record in search.known:  # a crash may have come between a trial's end and Optuna's hearing of it
+                if record.state in (FINISHED, STOPPED, FAILED):
+                    self.observe(record)
 
     def check(self) -> None:
         """Refuse a space with a grid: which value comes next is what Optuna is for."""
@@ -72,10 +75,17 @@ class Optuna(Proposer):
     def observe(self, record: TrialRecord) -> None:
         """Tell Optuna the newest value, of a trial that was stopped early too."""
         assert self._study is not None
-        if record.state in (FINISHED, STOPPED) and record.objective is not None:
-            self._study.tell(record.origin, record.objective, skip_if_finished=True)
-        else:
+        if record.state not in (FINISHED, STOPPED) or record.objective is None:
             self._study.tell(record.origin, state=TrialState.FAIL, skip_if_finished=True)
+            return
+        asked = self._study.get_trials(deepcopy=False)[record.origin]
+        if asked.state != TrialState.FAIL:
+            self._study.tell(record.origin, record.objective, skip_if_finished=True)
+            return
+        # It had failed before a resume, and Optuna changes no trial that has ended: this is another with its values.
+        values = record.objective if isinstance(record.objective, list) else [record.objective]
+        again = optuna.trial.create_trial(params=asked.params, distributions=asked.distributions, values=values)
+        self._study.add_trial(again)
 
     def _open(self, path: Path, num_random: int, modes: list[str]) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)

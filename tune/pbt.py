@@ -1,14 +1,17 @@
 """A population: Ray Tune's population-based training, in which trials keep their names, frames and replay."""
 
+import random
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from ray.tune.schedulers import PopulationBasedTraining
 
 from envs.errors import ConfigError
 from experiments import metrics
 from experiments.trial import ADOPTED, OBJECTIVE
+from tune.proposers import MOST_DRAWS
 from tune.space.domain import Domain
 from tune.space.keys import value_at
 from tune.space.space import SearchSpace
@@ -74,6 +77,9 @@ class Pbt(PopulationBasedTraining):
         warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
         self._space, self._interval, self._quantile = space, interval, quantile
         self._frames: dict[str, float] = {}
+        self.has_room = True  # whether the whole population trains at the same time
+        random.seed(seed)  # Ray draws from the two global generators
+        np.random.seed(seed)
 
     def __str__(self) -> str:
         """Say what it does, for the header."""
@@ -85,6 +91,11 @@ class Pbt(PopulationBasedTraining):
         self._trial_state[trial].last_perturbation_time = int(self._frames.get(trial.trial_id, 0))
         self._trial_state[trial].last_train_time = int(self._frames.get(trial.trial_id, 0))
 
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> Any:
+        """Look at a member. Ray would have it make room for one that waits, which needs none where all have some."""
+        decision = super().on_trial_result(tune_controller, trial, result)
+        return self.CONTINUE if decision == self.PAUSE and self.has_room else decision
+
     def recall(self, trial_id: str, rows: list[tuple[float, Any]]) -> None:
         """Take up how far a trial was before the sweep was resumed."""
         self._frames[trial_id] = rows[-1][0] if rows else 0
@@ -93,15 +104,33 @@ class Pbt(PopulationBasedTraining):
         """Say why a trial was stopped, which a population does not do."""
         return f"stopped at {frames:,.0f} frames"
 
+    def _exploit(self, tune_controller: Any, trial: Any, trial_to_clone: Any) -> None:
+        """Take over weights and settings; the next look comes by the trial's own frames, which it keeps."""
+        state = self._trial_state[trial]
+        looked_at, trained = state.last_perturbation_time, state.last_train_time
+        super()._exploit(tune_controller, trial, trial_to_clone)
+        state.last_perturbation_time, state.last_train_time = looked_at, trained
+
     def _get_new_config(self, trial: Any, trial_to_clone: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Change the better one's settings within their domains; the rest of the config stays the trial's own."""
-        explored, operations = super()._get_new_config(trial, trial_to_clone)
-        config = dict(trial.config)
+        for _ in range(MOST_DRAWS):
+            explored, operations = super()._get_new_config(trial, trial_to_clone)
+            config = self._with_values_of(trial.config, explored)
+            if self._space.broken_constraint(config) is None:
+                break
+        else:
+            config, operations = self._with_values_of(trial.config, trial_to_clone.config), {}
+        frames = int((trial.last_result or {}).get(metrics.FRAMES, 0))
+        source = trial_to_clone.trial_id.rpartition("_")[2]
+        return config | {ADOPTED: f"{source} at {frames:,} frames"}, operations
+
+    def _with_values_of(self, config: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+        """Return a config with another's values of what is searched, within their domains."""
         assigned = {}
         for key, domain in self._space.domains.items():
-            assigned[key] = domain.nearest(value_at(explored, key))
+            assigned[key] = domain.nearest(value_at(other, key))
             config = _with_value(config, key.split("."), assigned[key])
-        return config | {"assigned": assigned, ADOPTED: trial_to_clone.trial_id.rpartition("_")[2]}, operations
+        return config | {"assigned": assigned}
 
 
 def _check_live(space: SearchSpace) -> None:

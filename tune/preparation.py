@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from envs.errors import ConfigError
+from experiments import metrics
 from experiments.checks import check_run
 from experiments.machine import Machine
 from experiments.plan import Plan
 from experiments.tracking import flatten
 from models.encoder import build
 from tune.compose import TrialConfigs
-from tune.proposers import Assignment, Proposer, Search
+from tune.proposers import MOST_DRAWS, Assignment, Proposer, Search
 from tune.records import TrialRecords
 from tune.resume import CHANGEABLE, saved_config
 from tune.slots import Slots, fit_memory, make_slots
@@ -69,7 +72,7 @@ class Preparation:
         tuner, configs = base["tuner"], TrialConfigs("config", base["words"])
         _check_numbers(tuner)
         space = SearchSpace.parse(tuner["space"] or {}, tuner["constraints"], base)
-        proposer = make_proposer(base, space, configs)
+        proposer = make_proposer(base, space, configs, known=list(records or ()))
         num_total = proposer.num_total
         if num_total > tuner["max_trials"]:
             raise ConfigError(
@@ -80,26 +83,30 @@ class Preparation:
         side_by_side = getattr(scheduler, "side_by_side", False)
         slots = make_slots(base["ray"], machine, num_total, tuner["num_concurrent"], side_by_side)
         assignments: list[Assignment] = []
-        if records is None or run_folder is None:
-            assignments = proposer.planned()
-            tried = [trial_config(base, configs, one) for one in assignments or space.corners()]
-            tried = [config for config in tried if space.broken_constraint(config) is None]
-        else:
+        if run_folder is not None and records is not None:
             if not proposer.is_exhausted:
                 _check_unchanged(base, configs)
             tried = [saved_config(base, run_folder, record) for record in records]
-        if not tried:
-            raise ConfigError("tuner.constraints allow none of the settings at the corners of tuner.space.")
+        else:
+            assignments = proposer.planned()
+            tried = [trial_config(base, configs, one) for one in assignments]
+        tried = tried or _examples(base, configs, space)
         checked = [check_run(config, machine, slots.share) for config in tried]
         largest = max((plan for plan, _ in checked), key=lambda plan: plan.memory_bytes)
-        slots = fit_memory(slots, largest, machine, is_asked=tuner["num_concurrent"] is not None)
+        fitting = fit_memory(slots, largest, machine, is_asked=tuner["num_concurrent"] is not None)
+        if fitting != slots:  # fewer at once: each has more cores
+            slots = fitting
+            checked = [check_run(config, machine, slots.share) for config in tried]
+            largest = max((plan for plan, _ in checked), key=lambda plan: plan.memory_bytes)
+        if proposer.is_exhausted:
+            num_total = len(records) if records is not None else len(assignments)
         return cls(
             base=base,
             machine=machine,
             space=space,
             configs=configs,
             assignments=assignments,
-            num_total=len(assignments) or num_total,
+            num_total=num_total,
             slots=slots,
             largest=largest,
             size=checked[0][1],
@@ -117,6 +124,24 @@ def trial_config(base: dict[str, Any], configs: TrialConfigs, assigned: Assignme
     if not assigned:
         return deepcopy(base)
     return configs.config(assigned) | {"words": base["words"]}
+
+
+def _examples(base: dict[str, Any], configs: TrialConfigs, space: SearchSpace) -> list[dict[str, Any]]:
+    """Return configs of trials as they may come, for checks: at the corners of the space, else from within it.
+
+    Raises:
+        ConfigError: The constraints allow none of very many.
+    """
+    corners = [trial_config(base, configs, corner) for corner in space.corners()]
+    allowed = [config for config in corners if space.broken_constraint(config) is None]
+    if allowed:
+        return allowed
+    rng = np.random.default_rng(base["seed"])
+    for _ in range(MOST_DRAWS):
+        config = trial_config(base, configs, space.sample(rng))
+        if space.broken_constraint(config) is None:
+            return [config]
+    raise ConfigError(f"tuner.constraints allow none of {MOST_DRAWS} settings that were drawn from tuner.space.")
 
 
 def make_proposer(base: dict[str, Any], space: SearchSpace, configs: TrialConfigs, **known: Any) -> Proposer:
@@ -149,6 +174,8 @@ def make_scheduler(base: dict[str, Any], space: SearchSpace) -> Any:
     tuner = base["tuner"]
     if tuner["scheduler"] is None:
         return None
+    if len(modes(tuner)) > 1:
+        raise ConfigError("tuner.scheduler compares trials by one metric: name one in tuner.metric, or drop it.")
     from ray.tune.schedulers import TrialScheduler  # 1 s, spared to runs without one
 
     built = {"stop_frames": base["stop"]["frames"], "mode": modes(tuner)[0], "space": space, "seed": base["seed"]}
@@ -175,6 +202,9 @@ def _check_numbers(tuner: Mapping[str, Any]) -> None:
     names = [metric] if isinstance(metric, str) else list(metric)
     if len(names) != len(modes(tuner)) or not set(modes(tuner)) <= {"max", "min"}:
         raise ConfigError(f"tuner.mode={tuner['mode']}: expected max or min for each of tuner.metric={metric}.")
+    unknown = [name for name in names if name not in metrics.ALL and not name.startswith(metrics.LEARNER_PREFIX)]
+    if unknown:
+        raise ConfigError(f"tuner.metric={unknown[0]}: expected one of {', '.join(metrics.ALL)}, learner/….")
     if tuner["max_failures"] < 0:
         raise ConfigError(f"tuner.max_failures={tuner['max_failures']}: expected 0 or more.")
 

@@ -60,14 +60,22 @@ class TrialRecords:
         self._records: dict[str, TrialRecord] = {}
 
     @classmethod
-    def load(cls, run_folder: Path) -> "TrialRecords":
-        """Read the records of a sweep; one from before there was such a file has its only trial.
+    def load(cls, run_folder: Path, is_sweep: bool) -> "TrialRecords":
+        """Read the records of a run; one from before there was such a file has its only trial.
+
+        Args:
+            run_folder: Of the run.
+            is_sweep: Whether it has a search space.
 
         Raises:
-            ConfigError: The file is damaged.
+            ConfigError: The file is damaged, or a sweep has none.
         """
         records = cls(run_folder)
         if not records._path.exists():
+            if is_sweep:
+                raise ConfigError(
+                    f"{run_folder} has no {TRIALS_FILE}: the sweep stopped while it was starting. Start it anew."
+                )
             records._records["00000"] = TrialRecord("00000", state=RUNNING)
             return records
         try:

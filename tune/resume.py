@@ -15,6 +15,8 @@ from tune.records import TrialRecord
 
 # What may change between the segments of one run: it decides when a run ends and on what it runs, not what it learns.
 CHANGEABLE = ("stop", "ray", "checkpoint")
+_CHANGEABLE_KEYS = ("tuner.num_concurrent", "tuner.max_failures", "tuner.max_trials")
+_TUNED = "algo.training"  # what a population changes: the record has the newest
 
 
 def resumed_config(word: str, outputs: Path, overrides: list[str], composed: DictConfig) -> tuple[Path, dict[str, Any]]:
@@ -58,7 +60,7 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
             before, now = _value(saved, key), _value(asked, key)
         if before == now:
             continue
-        if key.partition(".")[0] in CHANGEABLE:
+        if key.partition(".")[0] in CHANGEABLE or key in _CHANGEABLE_KEYS:
             _assign(saved, key, now)
         else:
             refused.append(f"{key}: saved {before}, asked {now}")
@@ -84,7 +86,7 @@ def saved_config(base: dict[str, Any], run_folder: Path, record: TrialRecord) ->
     for section in (*CHANGEABLE, "paths", "tracking", "tuner"):
         config[section] = deepcopy(base[section])
     for key, value in record.assigned.items():
-        if key.startswith(tuple(f"{section}." for section in CHANGEABLE)):
+        if key.startswith(tuple(f"{section}." for section in (*CHANGEABLE, _TUNED))):
             _assign(config, key, value)
     return config
 

@@ -21,12 +21,14 @@ class Slots:
         num_gpus: GPUs of all trials together.
         num_concurrent: Trials at once.
         share: Cores of each, a fraction where there are more trials than cores.
+        asked_share: What was asked for, if anything was.
     """
 
     num_cpus: int
     num_gpus: float
     num_concurrent: int
     share: float
+    asked_share: int | None = None
 
     def __str__(self) -> str:
         """Say it in a few words."""
@@ -64,9 +66,17 @@ def make_slots(
         num_concurrent = total // cpus
     num_concurrent = min(num_concurrent, num_trials)
     if settings["num_gpus"] > 0:
-        num_concurrent = max(1, min(num_concurrent, math.floor(machine.num_gpus / settings["num_gpus"])))
-    share = min(total / num_concurrent, asked or math.inf)
-    return Slots(total, machine.num_gpus, num_concurrent, share)
+        num_concurrent = max(1, min(num_concurrent, _trials_on_gpus(machine.num_gpus, settings["num_gpus"])))
+    return Slots(total, machine.num_gpus, num_concurrent, _share(total, num_concurrent, asked), asked)
+
+
+def _share(total: int, num_concurrent: int, asked: int | None) -> float:
+    return min(total / num_concurrent, asked or math.inf)
+
+
+def _trials_on_gpus(num_gpus: float, of_each: float) -> int:
+    """Return how many trials fit; a fraction is of one GPU, never of two."""
+    return math.floor(num_gpus / of_each) if of_each >= 1 else math.floor(num_gpus) * math.floor(1 / of_each)
 
 
 def fit_memory(slots: Slots, plan: Plan, machine: Machine, is_asked: bool) -> Slots:
@@ -84,4 +94,5 @@ def fit_memory(slots: Slots, plan: Plan, machine: Machine, is_asked: bool) -> Sl
             f"tuner.num_concurrent={slots.num_concurrent}: a trial takes about {plan.memory_bytes / 1e9:.1f} GB of "
             f"memory, its replay counted, and {available / 1e9:.1f} GB are free: at most {fitting} at once."
         )
-    return replace(slots, num_concurrent=fitting)
+    share = _share(slots.num_cpus, fitting, slots.asked_share)
+    return replace(slots, num_concurrent=fitting, share=share)

@@ -1,5 +1,7 @@
 """Where Ray Tune takes its trials from: those of before a resume that have not ended, then what a proposer proposes."""
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,11 @@ import ray.tune.search
 from ray.tune.experiment import Experiment
 from ray.tune.experiment.config_parser import _create_trial_from_spec, _make_parser
 
-from tune.records import TrialRecord, TrialRecords
+from envs.errors import ConfigError
+from tune.records import TrialRecord
 from tune.sweep_trials import SweepTrials
+
+logger = logging.getLogger(__name__)
 
 # Tune's ids end in the trial's name, which is its folder's.
 TRIAL_ID_PREFIX = "trial_"
@@ -18,9 +23,9 @@ class TrialSource(ray.tune.search.SearchAlgorithm):
     """Hands trials to Tune under their own names, no more at once than there is room for.
 
     Args:
-        records: Of all trials so far.
-        waiting: Those of them that are to be trained, first to last.
+        waiting: Trials that are to be trained, first to last.
         trials: Makes configs and new trials.
+        say: Where to tell the user of a trial that cannot start.
         num_concurrent: Trials that may be alive at once.
         stop_request: The file that asks to stop: then there are no more trials.
     """
@@ -28,13 +33,13 @@ class TrialSource(ray.tune.search.SearchAlgorithm):
     def __init__(
         self,
         *,
-        records: TrialRecords,
         waiting: list[TrialRecord],
         trials: SweepTrials,
+        say: Callable[[str], None],
         num_concurrent: int,
         stop_request: Path,
     ) -> None:
-        self._records, self._waiting, self._trials = records, list(waiting), trials
+        self._waiting, self._trials, self._say = list(waiting), trials, say
         self._num_concurrent, self._stop_request = num_concurrent, stop_request
         self._alive: set[str] = set()
         self._spec: dict[str, Any] = {}
@@ -44,11 +49,6 @@ class TrialSource(ray.tune.search.SearchAlgorithm):
         """Leave everything behind when Tune pickles it: a resume reads the records."""
         return {}
 
-    @property
-    def total_samples(self) -> int:
-        """Tune's progress lines, which nobody sees, would show it."""
-        return len(self._records)
-
     def add_configurations(self, experiments: Experiment | list[Experiment] | dict[str, Any]) -> None:
         """Take over what all trials share: the trainable, storage, checkpointing, retries."""
         assert isinstance(experiments, list)
@@ -56,20 +56,35 @@ class TrialSource(ray.tune.search.SearchAlgorithm):
 
     def next_trial(self) -> Any:
         """Return the next trial, or None where there is no room or nothing to propose yet."""
-        if self._stop_request.exists():
+        while not self.is_finished() and len(self._alive) < self._num_concurrent:
+            record = self._next_record()
+            if record is None:
+                return None
+            try:
+                config = self._trials.config(record)
+            except Exception as error:  # the others go on
+                logger.exception("Trial %s cannot start.", record.name)
+                self._trials.refuse(record, error)
+                self._say(f"Trial {record} cannot start: {error}")
+                continue
+            self._alive.add(record.name)
+            return _create_trial_from_spec(
+                self._spec | {"config": config},
+                self._parser,
+                trial_id=f"{TRIAL_ID_PREFIX}{record.name}",
+                experiment_tag=record.name,
+            )
+        return None
+
+    def _next_record(self) -> TrialRecord | None:
+        if self._waiting:
+            return self._waiting.pop(0)
+        try:
+            return self._trials.propose()
+        except ConfigError as error:  # nothing that it would propose is allowed
+            self._say(str(error))
+            self.set_finished()
             return None
-        if len(self._alive) >= self._num_concurrent:
-            return None
-        if not self._waiting and self._trials.is_exhausted:
-            return None
-        record = self._waiting.pop(0) if self._waiting else self._trials.propose()
-        self._alive.add(record.name)
-        return _create_trial_from_spec(
-            self._spec | {"config": self._trials.config(record)},
-            self._parser,
-            trial_id=f"{TRIAL_ID_PREFIX}{record.name}",
-            experiment_tag=record.name,
-        )
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Make room."""

@@ -16,7 +16,7 @@ from tune.compose import CHOICES
 from tune.header import header
 from tune.overlay import check_experiment
 from tune.preparation import Preparation
-from tune.records import FINISHED, STOPPED, TrialRecords
+from tune.records import TrialRecords
 from tune.resume import check_trials, resumed_config
 from tune.sweep import Sweep
 from tune.sweep_trials import create_trials
@@ -30,21 +30,18 @@ def run(config: DictConfig) -> int:
         plain = new_config(config)
         preparation = Preparation.check(plain, find_machine(plain["ray"]))
         run_folder = create_run_folder(outputs, plain["name"], plain["choices"])
-        records = None
+        claim = folders.claim(run_folder, timeout_s=2.0)
+        records = create_trials(preparation, run_folder)
     else:
         run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
-        records = TrialRecords.load(run_folder)
+        claim = folders.claim(run_folder, timeout_s=2.0)
+        records = TrialRecords.load(run_folder, is_sweep=bool(plain["tuner"].get("space")))
         preparation = Preparation.check(plain, find_machine(plain["ray"]), run_folder, records)
         check_trials(run_folder)
         folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
-    claim = folders.claim(run_folder, timeout_s=2.0)
-    (run_folder / folders.TRIALS).mkdir(exist_ok=True)
     write_config(run_folder, plain)
-    if records is None:
-        records = create_trials(preparation, run_folder)
     log_to(run_folder / folders.LOG)
-    to_go = preparation.num_total - len(records.in_state(FINISHED, STOPPED))
-    print(header(preparation, run_folder, to_go), flush=True)
+    print(header(preparation, run_folder, records), flush=True)
     with claim:
         return Sweep(preparation, run_folder, records, started_at).run()
 

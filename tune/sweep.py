@@ -12,10 +12,13 @@ from typing import Any
 
 from envs.app import FAILED, INTERRUPTED, OK, ROOT
 from experiments import folders
+from experiments.checkpoints import latest_checkpoint
 from experiments.cluster import start_ray
 from experiments.commit import current_commit
 from experiments.logs import console_through
 from experiments.progress import LiveLine
+from experiments.registry.contest import MIN_TRACKS
+from experiments.runs import read_config
 from experiments.tracking import RunHandle, Tracker
 from models.encoder import build
 from tune import records as states
@@ -73,7 +76,7 @@ class Sweep:
             finally:
                 self._finish_runs(tracker, parent, code)
                 tracker.close(_TRACKING_FLUSH_S)
-        print(self._next_commands(code), flush=True)
+        print(self._next_commands(code, tracker.page()), flush=True)
         return code
 
     def _train(self, tracker: Tracker, parent: RunHandle, known: dict[str, str]) -> None:
@@ -103,6 +106,8 @@ class Sweep:
         scheduler = make_scheduler(self._config, self._preparation.space)
         self._recall(scheduler, waiting)
         is_population = getattr(scheduler, "side_by_side", False)
+        if is_population:
+            scheduler.has_room = slots.num_concurrent >= num_total
         recorder = Recorder(
             tracker=tracker,
             run=parent,
@@ -116,9 +121,9 @@ class Sweep:
             stop_reason=getattr(scheduler, "reason", lambda frames: f"by Ray Tune, at {frames:,} frames"),
         )
         source = TrialSource(
-            records=self._records,
             waiting=waiting,
             trials=trials,
+            say=self._line.note,
             num_concurrent=num_total if is_population else slots.num_concurrent,
             stop_request=self._folder / folders.STOP_REQUEST,
         )
@@ -178,13 +183,27 @@ class Sweep:
             return self._children[record.name]
 
         scores = evaluate_trials(self._config, self._folder, self._records, tracker, run_of)
-        best = best_record(self._records, modes(self._config["tuner"])[0], among=scores)
-        if best is not None:
-            tracker.log(parent, score_metrics(scores[best.name]), step=best.frames)
+        finished = self._records.in_state(states.FINISHED)
+        best = best_record(finished, modes(self._config["tuner"])[0]) or next(iter(finished), None)
+        if best is not None and best.name in scores:
+            prefix = "best" if len(self._records) > 1 else "score"
+            tracker.log(parent, score_metrics(scores[best.name], prefix), step=best.frames)
+            self._register(best, scores[best.name], tracker, run_of(best))
         lead_to_single_trial(self._folder)
         if len(self._records) > 1:
-            print(self._summary(best), flush=True)
-        return FAILED if not self._records.in_state(states.FINISHED, states.STOPPED) else OK
+            summary = self._summary(best)
+            tracker.tag(parent, {"mlflow.note.content": summary})
+            print(summary, flush=True)
+        is_scored = bool(scores) or not finished or self._config["evaluation"]["final_episodes"] == 0
+        return OK if is_scored and self._records.in_state(states.FINISHED, states.STOPPED) else FAILED
+
+    def _register(self, record: TrialRecord, evaluation: dict[str, Any], tracker: Tracker, run: RunHandle) -> None:
+        """Make a policy that was scored on enough tracks a version in the model registry."""
+        if not self._config["evaluation"].get("register", False) or evaluation["episodes"] < MIN_TRACKS:
+            return
+        trial = self._folder / folders.TRIALS / record.name
+        policy = latest_checkpoint(trial / folders.CHECKPOINTS)
+        tracker.register(run, policy, evaluation, read_config(trial), lambda verdict: print(verdict, flush=True))
 
     def _summary(self, best: TrialRecord | None) -> str:
         counts = {state: len(self._records.in_state(state)) for state in states.STATES}
@@ -192,14 +211,15 @@ class Sweep:
         lines = [f"Trials:     {said}"]
         if best is not None:
             folder = self._folder / folders.TRIALS / best.name
-            lines.append(f"Best:       {best}: {best.first_objective:.1f} in training, {folder}")
+            trained = "no episode" if best.first_objective is None else f"{best.first_objective:.1f}"
+            lines.append(f"Best:       {best}: {trained} in training, {folder}")
         return "\n".join(lines)
 
     def _finish_runs(self, tracker: Tracker, parent: RunHandle, code: int) -> None:
+        """End the runs of trials that did not end by themselves, and the sweep's."""
         for name, handle in self._children.items():
-            state = self._records[name].state
-            ended = {states.FINISHED: "FINISHED", states.STOPPED: "FINISHED", states.FAILED: "FAILED"}
-            tracker.finish(handle, ended.get(state, "KILLED") if code != INTERRUPTED or state in ended else "KILLED")
+            if self._records[name].state in (states.RUNNING, states.WAITING):
+                tracker.finish(handle, "KILLED")
         tracker.finish(parent, {OK: "FINISHED", INTERRUPTED: "KILLED"}.get(code, "FAILED"))
 
     def _live_line(self) -> LiveLine:
@@ -210,7 +230,7 @@ class Sweep:
 
     def _stop_for_disk(self, reason: str) -> None:
         self._line.note(reason)
-        (self._folder / folders.STOP_REQUEST).touch()
+        (self._folder / folders.STOP_REQUEST).touch()  # it takes no block of the disk, only a name
 
     def _title(self) -> str:
         """Return what tells this run from others in the first words that a narrow column shows."""
@@ -238,7 +258,7 @@ class Sweep:
         path = self._folder / folders.MLFLOW_RUN
         return json.loads(path.read_text()) if path.exists() else {}
 
-    def _next_commands(self, code: int) -> str:
+    def _next_commands(self, code: int, page: str | None) -> str:
         uri = self._config["paths"]["mlflow_uri"]
         is_default = Path(self._config["paths"]["outputs"]) == ROOT / "outputs"
         resume = f"python run.py resume={folders.LATEST if is_default else self._folder}"
@@ -248,7 +268,13 @@ class Sweep:
         if code == OK:
             longer = [f"stop.{name}={2 * value:g}" for name, value in self._config["stop"].items() if value is not None]
             lines.append(f"Train on:   {resume} {' '.join(longer)}")
-        lines.append(f"Compare:    mlflow ui --backend-store-uri {uri} --port {_free_port(_MLFLOW_PORT)}")
+        if len(self._records) > 1 and code == OK:
+            sweep = folders.LATEST if is_default else self._folder
+            lines.append(f"Compare:    python -m experiments.compare sweep={sweep}")
+        port = _free_port(_MLFLOW_PORT)
+        lines.append(f"MLflow:     mlflow ui --backend-store-uri {uri} --port {port}")
+        if page is not None:
+            lines.append(f"            http://127.0.0.1:{port}/{page}")
         return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """The live line of a sweep: how many trials are where, the best so far, and how fast all of them are together."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments import metrics
@@ -54,9 +54,9 @@ class SweepLine(LiveLine):
         return parts
 
 
-def best_record(records: TrialRecords, mode: str, among: Container[str] | None = None) -> TrialRecord | None:
-    """Return the record (`among` these names) with the best objective so far, or None; of several, the first counts."""
-    known = [one for one in records if one.first_objective is not None and (among is None or one.name in among)]
+def best_record(records: Iterable[TrialRecord], mode: str) -> TrialRecord | None:
+    """Return the record with the best objective so far, or None; of several objectives the first counts."""
+    known = [record for record in records if record.first_objective is not None and record.state != FAILED]
     if not known:
         return None
     return (max if mode == "max" else min)(known, key=lambda record: record.first_objective or 0.0)

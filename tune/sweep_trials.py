@@ -9,7 +9,7 @@ from experiments import folders
 from experiments.checks import check_run
 from experiments.runs import read_config, write_config
 from tune.preparation import Preparation, make_proposer, trial_config
-from tune.records import FINISHED, STOPPED, TrialRecord, TrialRecords
+from tune.records import FAILED, FINISHED, STOPPED, TrialRecord, TrialRecords
 from tune.resume import saved_config
 
 
@@ -58,27 +58,39 @@ class SweepTrials:
         """Let the proposer know what became of a trial."""
         self._proposer.observe(record)
 
+    def refuse(self, record: TrialRecord, error: Exception) -> None:
+        """Write down that a trial cannot start."""
+        record.state, record.reason = FAILED, f"{type(error).__name__}: {error}"
+        self._records.save()
+        self.observe(record)
+
     def to_train(self) -> list[TrialRecord]:
         """Return the trials that are to be trained, in their order.
 
         Those that failed are tried again. Those that finished go on where the run may now go on for longer; and a run's
         only trial does so always, which ends it at once if nothing changed.
         """
-        return [record for record in self._records if not self._has_ended(record)]
+        return trials_to_train(self._preparation, self._folder, self._records)
 
-    def _has_ended(self, record: TrialRecord) -> bool:
+
+def trials_to_train(preparation: Preparation, run_folder: Path, records: TrialRecords) -> list[TrialRecord]:
+    """See `SweepTrials.to_train`."""
+
+    def has_ended(record: TrialRecord) -> bool:
         if record.state == STOPPED:
             return True
-        if record.state != FINISHED or not self._preparation.is_sweep:
+        if record.state != FINISHED or not preparation.is_sweep:
             return False
-        saved = read_config(self._folder / folders.TRIALS / record.name)["stop"]
-        now = saved_config(self._preparation.base, self._folder, record)["stop"]
-        return bool(saved == now)
+        saved = read_config(run_folder / folders.TRIALS / record.name)["stop"]
+        return bool(saved == saved_config(preparation.base, run_folder, record)["stop"])
+
+    return [record for record in records if not has_ended(record)]
 
 
 def create_trials(preparation: Preparation, run_folder: Path) -> TrialRecords:
     """Write the records and configs of those trials of a new sweep that are known, and return the records."""
     records = TrialRecords(run_folder)
+    (run_folder / folders.TRIALS).mkdir()
     for assigned in preparation.assignments:
         record = records.add(assigned)
         _write(run_folder, record, trial_config(preparation.base, preparation.configs, assigned))
