@@ -2,6 +2,9 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 ARGS ?= env=carracing algo=sac
+# Two processes: a run under test keeps a core busy for itself. Files stay whole (they share runs and algorithms), in
+# order: the long ones come before the many short ones.
+PYTEST := $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test check slow setup
 
@@ -9,14 +12,14 @@ run: $(VENV)/.installed
 	$(PYTHON) run.py $(ARGS)
 
 test: $(VENV)/.installed-dev
-	$(PYTHON) -m pytest
+	$(PYTEST)
 
 check: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/codespell
 	$(VENV)/bin/mypy
-	$(PYTHON) -m pytest
+	$(PYTEST)
 
 slow: $(VENV)/.installed-dev
 	$(PYTHON) -m pytest -m "slow or timing" --timeout 1800

@@ -1,6 +1,7 @@
 """Fixtures that several layers of tests share."""
 
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: commands under test would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish(session):
+    """One thread for torch: processes of tests share the cores, and threads that wait for each other spin."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

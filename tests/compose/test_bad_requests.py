@@ -10,6 +10,7 @@ import pytest
 from envs.app import run_app
 from envs.dummy import DummyEnv
 from experiments.checks import check_run
+from experiments.runs import write_config
 from experiments.schema import register_schema
 from tune.start import run
 
@@ -216,6 +217,15 @@ def test_actions_that_no_policy_takes(refuse, monkeypatch):
 def test_resuming_what_is_not_there(refuse, tmp_path):
     assert "is no run" in refuse("resume=latest")
     assert "is no run" in refuse(f"resume={tmp_path / 'nowhere'}")
+
+
+def test_resuming_with_what_may_not_change(refuse, compose, tmp_path):
+    run = tmp_path / "outputs" / "default" / "run"
+    (run / "trials").mkdir(parents=True)
+    saved = compose(f"paths.outputs={tmp_path / 'outputs'}", "seed=5")
+    del saved["resume"]
+    write_config(run, saved)
+    assert "seed: saved 5, asked 6" in refuse(f"resume={run}", "seed=6")
 
 
 def test_unwritable_outputs(refuse, tmp_path):

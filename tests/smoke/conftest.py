@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 
 import psutil
@@ -12,6 +13,9 @@ import pytest
 from experiments.algorithm import build_config
 from experiments.cluster import start_ray
 from experiments.plan import Plan, fast_precision
+
+# Ray gives way to every other process of the machine (niceness 15), here to the tests that run beside these.
+os.environ.setdefault("RAY_worker_niceness", "0")
 
 TINY = ("env=dummy", "env.num_decisions=16", "ray.num_env_runners=1", "ray.envs_per_runner=4")
 TINY_CNN = ("model.channels=[8]", "model.kernels=[8]", "model.strides=[8]", "model.image_features=16")
@@ -73,25 +77,39 @@ def ray_session():
     os.chdir(folder)
 
 
-@pytest.fixture
-def build(ray_session, compose, tmp_path):
-    """Return a function that builds a started algorithm from a command line's words."""
+@contextmanager
+def algorithms(plan, compose, folder):
+    """Give a function that builds a started algorithm from a command line's words; all are stopped at the end."""
     import torch
 
     torch.set_num_threads(1)
     built = []
 
-    def started(*words, replay=None, envs_per_runner=ray_session.envs_per_runner):
+    def started(*words, replay=None, envs_per_runner=plan.envs_per_runner):
         config = compose(*words)
-        rllib = build_config(config, replace(ray_session, envs_per_runner=envs_per_runner))
+        rllib = build_config(config, replace(plan, envs_per_runner=envs_per_runner))
         algorithm = rllib.algo_class(rllib)
-        algorithm.start_replay(replay or tmp_path / f"replay{len(built)}")
+        algorithm.start_replay(replay or folder / f"replay{len(built)}")
         built.append(algorithm)
         return algorithm
 
     yield started
     for algorithm in built:
         algorithm.stop()
+
+
+@pytest.fixture
+def build(ray_session, compose, tmp_path):
+    """Return a function that builds a started algorithm, which ends with the test."""
+    with algorithms(ray_session, compose, tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shared_build(ray_session, compose, tmp_path_factory):
+    """Return a function that builds a started algorithm for several tests of a file."""
+    with algorithms(ray_session, compose, tmp_path_factory.mktemp("shared")) as started:
+        yield started
 
 
 class Command:
@@ -120,7 +138,7 @@ class Command:
             assert said, f"It ended without saying {words!r}:\n{self.output}"
             self._said += said
 
-    def finish(self, timeout_s=120):
+    def finish(self, timeout_s=240):
         rest, _ = self.process.communicate(timeout=timeout_s)
         self._said += rest
         return self.process.returncode
@@ -140,8 +158,9 @@ class Command:
         self.process.communicate(timeout=30)
 
 
-@pytest.fixture
-def command(root):
+@contextmanager
+def commands(root):
+    """Give a function that starts commands; those that still run at the end are killed."""
     started = []
 
     def start(*words):
@@ -152,3 +171,17 @@ def command(root):
     for one in started:
         if one.process.poll() is None:
             one.kill()
+
+
+@pytest.fixture
+def command(root):
+    """Return a function that starts a command, which does not outlive the test."""
+    with commands(root) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_command(root):
+    """Return a function that starts a command whose results several tests look at."""
+    with commands(root) as start:
+        yield start

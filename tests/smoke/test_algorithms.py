@@ -1,6 +1,8 @@
 """Each algorithm trains, repeats itself, saves, goes on and survives the loss of a runner."""
 
+import functools
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -46,17 +48,47 @@ def steps(algorithm, observation):
     return torch.cat(actions)
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_the_same_seed_trains_the_same(build, tiny, name):
-    def trained(seed):  # one after the other: the learner draws from torch's global generator
-        algorithm = build(*tiny[name], f"seed={seed}")
-        train(algorithm, 24)
-        return weights(algorithm), algorithm.frames
+class Trained:
+    """What is left of an algorithm that was saved after 8 updates, went on to 24 and was stopped."""
 
-    (first, first_frames), (again, again_frames), (other, _) = trained(3), trained(3), trained(4)
-    assert_equal(first, again)
-    assert first_frames == again_frames
-    assert any(not torch.equal(first[key], other[key]) for key in first)
+    def __init__(self, build, words, folder):
+        self.words, self.folder = words, folder
+        one = build(*words, "seed=3", replay=folder / "replay")
+        self.first_weights = weights(one)
+        train(one, 8)
+        torch.save(one.training_state(), folder / "state.pt")
+        if (folder / "replay").exists():
+            shutil.copytree(folder / "replay", folder / "replay_when_saved")
+        self.seen = observation(one)
+        self.actions = steps(one, self.seen)
+        self.saved_weights = weights(one)
+        self.saved_counts = one.frames, one.decisions, one.updates, one.return_mean
+        train(one, 24)
+        self.last_weights, self.last_frames = weights(one), one.frames
+        one.stop()
+
+
+@pytest.fixture(scope="module")
+def trained(shared_build, tiny_with, tmp_path_factory):
+    """Return a function from algorithm, model and `shared_encoder` to what it trained, once for all tests."""
+
+    @functools.cache
+    def train_once(name, model, shared):
+        words = (*tiny_with(name, model), f"algo.training.shared_encoder={shared}")
+        return Trained(shared_build, words, tmp_path_factory.mktemp("trained"))
+
+    return train_once
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_same_seed_trains_the_same(build, trained, name):
+    """Though the one was saved on the way; the learner draws from torch's global generator, so one after the other."""
+    one = trained(name, "cnn", "true")
+    again = build(*one.words, "seed=3")
+    assert_equal(weights(again), one.first_weights)
+    train(again, 24)
+    assert_equal(weights(again), one.last_weights)
+    assert again.frames == one.last_frames
 
 
 # Every model with every algorithm; one with more envs than before and a shared encoder, the next with fewer and two.
@@ -71,30 +103,35 @@ def test_the_same_seed_trains_the_same(build, tiny, name):
         pytest.param("mlp", "false", 6, marks=pytest.mark.slow),
     ],
 )
-def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny_with, tmp_path, name, model, shared, num_envs):
-    words = (*tiny_with(name, model), f"algo.training.shared_encoder={shared}")
-    one = build(*words, replay=tmp_path / "replay")
-    train(one, 8)
-    torch.save(one.training_state(), tmp_path / "state.pt")
-    seen = observation(one)
-    expected = steps(one, seen)
-    kept = weights(one), one.frames, one.decisions, one.updates, one.return_mean
-    one.stop()
-
-    other = build(*words, "seed=9", replay=tmp_path / "replay", envs_per_runner=num_envs)  # four before
-    assert not torch.equal(steps(other, seen), expected)
-    other.restore_training_state(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert torch.equal(steps(other, seen), expected)
-    assert (other.frames, other.decisions, other.updates, other.return_mean) == kept[1:]
-    assert_equal(weights(other), kept[0])
-    train(other, kept[3] + 4)
+def test_saved_and_restored_for_other_envs_acts_the_same(build, trained, name, model, shared, num_envs):
+    one = trained(name, model, shared)
+    replay = one.folder / "replay_when_saved"
+    other = build(*one.words, "seed=9", replay=replay, envs_per_runner=num_envs)  # four before
+    assert not torch.equal(steps(other, one.seen), one.actions)
+    # Another seed begins with other weights.
+    assert any(not torch.equal(tensor, one.first_weights[key]) for key, tensor in weights(other).items())
+    other.restore_training_state(torch.load(one.folder / "state.pt", weights_only=True))
+    assert torch.equal(steps(other, one.seen), one.actions)
+    assert (other.frames, other.decisions, other.updates, other.return_mean) == one.saved_counts
+    assert_equal(weights(other), one.saved_weights)
+    train(other, other.updates + 4)
 
 
-@pytest.mark.parametrize(("model", "shared"), [("cnn", "true"), ("cnn_lstm", "false")])
-def test_runners_send_what_the_learners_critic_thinks_of_every_observation(build, tiny_with, model, shared):
+@pytest.fixture(scope="module")
+def running(shared_build, tiny):
+    """A PPO that goes on training, whatever one test or another does with its runner."""
+    algorithm = shared_build(*tiny["ppo"], "algo.training.shared_encoder=true", "env.frame_stack=2")
+    train(algorithm, 8)
+    return algorithm
+
+
+@pytest.mark.parametrize("model", ["cnn", "cnn_lstm"])
+def test_runners_send_what_the_learners_critic_thinks_of_every_observation(build, running, tiny_with, model):
     """A policy with a memory thinks of each sequence of five slots from the state that its runner sent with it."""
-    algorithm = build(*tiny_with("ppo", model), f"algo.training.shared_encoder={shared}", "env.frame_stack=2")
-    train(algorithm, 4)
+    algorithm = running
+    if model == "cnn_lstm":
+        algorithm = build(*tiny_with("ppo", model), "algo.training.shared_encoder=false", "env.frame_stack=2")
+        train(algorithm, 4)
     algorithm.request_fragments(20, sequence_length=5)
     (fragment,) = algorithm.collect_fragments().values()
     assert fragment.values.shape == (21, 4)
@@ -126,9 +163,8 @@ def test_counts_are_exact(build, tiny):
     assert algorithm.decisions > 20 * 8 * 4 * 0.8
 
 
-def test_a_runner_that_is_killed_is_replaced(build, tiny):
-    algorithm = build(*tiny["ppo"])
-    train(algorithm, 4)
+def test_a_runner_that_is_killed_is_replaced(running):
+    algorithm, restarts = running, running.runner_restarts
     (pid,) = algorithm.env_runner_group.foreach_env_runner(lambda runner: os.getpid(), local_env_runner=False)
     os.kill(pid, signal.SIGKILL)
     psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
@@ -138,8 +174,8 @@ def test_a_runner_that_is_killed_is_replaced(build, tiny):
         if algorithm.frames > before:
             break
     assert algorithm.frames > before
-    assert algorithm.runner_restarts == 1
-    assert "was replaced after a crash" in algorithm.notes[0]
+    assert algorithm.runner_restarts == restarts + 1
+    assert "was replaced after a crash" in algorithm.notes[-1]
 
 
 @pytest.mark.timing  # it waits for deadlines to pass
@@ -170,9 +206,9 @@ def test_an_env_that_keeps_crashing_ends_the_trial_in_words(build, tiny):
         until_it_fails()
 
 
-def test_runners_learn_of_new_weights(build, tiny):
-    algorithm = build(*tiny["ppo"])
-    train(algorithm, 8)
+def test_runners_learn_of_new_weights(running):
+    algorithm = running
+    train(algorithm, algorithm.updates + 4)
     algorithm.request_fragments(1)
     algorithm.collect_fragments()
     (state,) = algorithm.env_runner_group.foreach_env_runner(lambda r: r.get_state(), local_env_runner=False)

@@ -5,22 +5,30 @@ import json
 import random
 import shutil
 import time
+from dataclasses import asdict
 
 import psutil
 import pytest
 import torch
 import yaml
 
+from experiments import trial
 from experiments.checkpoints import list_checkpoints, newest_whole_checkpoint
 from experiments.policy import DrivingPolicy
+from experiments.runs import read_config
+
+FINISHED_FRAMES = 500
+
+pytestmark = pytest.mark.timeout(900)  # commands start ten processes each: a machine that does other work needs long
 
 
-@pytest.fixture
-def words(tiny, tmp_path):
+@pytest.fixture(scope="module")
+def words(tiny):
     return (
         "run.py",
         *tiny["sac"],
-        f"paths.outputs={tmp_path / 'outputs'}",
+        "seed=5",
+        "ray.learner_threads=1",
         "evaluation.final_episodes=2",
         "evaluation.every_s=2",
         "evaluation.episodes=2",
@@ -29,12 +37,29 @@ def words(tiny, tmp_path):
     )
 
 
-def rows(folder):
+@pytest.fixture(scope="module")
+def finished(shared_command, words, tmp_path_factory):
+    """Run once from start to end; return the outputs, which nobody may change, and what the command said."""
+    outputs = tmp_path_factory.mktemp("finished") / "outputs"
+    run = shared_command(*words, f"paths.outputs={outputs}", f"stop.frames={FINISHED_FRAMES}")
+    assert run.finish() == 0, run.output
+    return outputs, run.output
+
+
+@pytest.fixture
+def outputs(finished, tmp_path):
+    """Outputs of this test's own that hold the finished run; they were moved, which a run must bear."""
+    return shutil.copytree(finished[0], tmp_path / "outputs", symlinks=True)
+
+
+def frames(folder):
+    """Return the frames of each row of a run's progress."""
     with (folder / "progress.csv").open() as file:
-        return list(csv.DictReader(file))
+        return [int(float(row["train/frames"])) for row in csv.DictReader(file)]
 
 
-def wait_for_checkpoints(folder, number, timeout_s=60):
+def wait_for_checkpoints(folder, number, timeout_s=240):
+    """Wait until a run has saved this often; a command that trains saves as often as it reports, every 3 s."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         found = list_checkpoints(folder / "latest" / "trials" / "00000" / "checkpoints")
@@ -44,14 +69,25 @@ def wait_for_checkpoints(folder, number, timeout_s=60):
     pytest.fail(f"no {number} checkpoints within {timeout_s} s")
 
 
-def test_a_run_from_start_to_prolongation(command, words, tmp_path):
+def mlflow_runs(outputs):
+    """Return MLflow's client, and the run and its trial as it keeps them."""
     from mlflow import MlflowClient
 
-    run = command(*words, "stop.frames=1500", "seed=5")
-    assert run.finish() == 0, run.output
-    assert "return  mean" in run.output
-    assert "mlflow ui --backend-store-uri sqlite:////" in run.output
-    folder = tmp_path / "outputs" / "latest"
+    client = MlflowClient(f"sqlite:///{outputs / 'mlflow.db'}")
+    (experiment,) = [e for e in client.search_experiments() if e.name == "default"]
+    parent, child = sorted(client.search_runs([experiment.experiment_id]), key=lambda r: len(r.info.run_name))
+    return client, parent, child
+
+
+def mlflow_steps(client, run):
+    return [point.step for point in client.get_metric_history(run.info.run_id, "train/frames")]
+
+
+def test_what_a_run_from_start_to_end_leaves_behind(finished):
+    outputs, said = finished
+    assert "return  mean" in said
+    assert "mlflow ui --backend-store-uri sqlite:////" in said
+    folder = outputs / "latest"
     assert yaml.safe_load((folder / "config.yaml").read_text())["seed"] == 5
     assert {path.name for path in folder.resolve().iterdir()} >= {
         *("config.yaml", "run.log", "trials", "checkpoints", "progress.csv"),
@@ -60,7 +96,7 @@ def test_a_run_from_start_to_prolongation(command, words, tmp_path):
     evaluation = json.loads((folder / "evaluation.json").read_text())
     assert evaluation["episodes"] == 2
     assert evaluation["first_seed"] == 10000
-    assert [int(float(row["train/frames"])) for row in rows(folder)][-1] >= 1500
+    assert FINISHED_FRAMES <= frames(folder)[-1] < FINISHED_FRAMES + 100
     checkpoint = folder / "checkpoints" / "latest"
     assert {path.name for path in checkpoint.iterdir()} == {
         "manifest.json",
@@ -70,41 +106,40 @@ def test_a_run_from_start_to_prolongation(command, words, tmp_path):
     }
     DrivingPolicy.load(checkpoint)
 
-    client = MlflowClient(f"sqlite:///{tmp_path / 'outputs' / 'mlflow.db'}")
-    (experiment,) = [e for e in client.search_experiments() if e.name == "default"]
-    parent, child = sorted(client.search_runs([experiment.experiment_id]), key=lambda r: len(r.info.run_name))
+    client, parent, child = mlflow_runs(outputs)
     assert parent.info.run_name.startswith("sac dummy s5 ")
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert {child.data.tags[name] for name in ("env", "model", "algo", "seed")} == {"dummy", "cnn", "sac", "5"}
     assert child.data.params["algo.training.batch_size"] == "16"
-    assert child.data.metrics["train/frames"] >= 1500
+    assert child.data.metrics["train/frames"] >= FINISHED_FRAMES
     assert child.data.metrics["score/mean"] == pytest.approx(evaluation["mean"])
     assert {a.path for a in client.list_artifacts(child.info.run_id)} >= {"config.yaml", "curve.png", "videos"}
-    steps = [point.step for point in client.get_metric_history(child.info.run_id, "train/frames")]
-    assert steps == sorted(steps)
+    assert mlflow_steps(client, child) == frames(folder)
 
-    refused = command("run.py", "resume=latest", f"paths.outputs={tmp_path / 'outputs'}", "seed=6")
-    assert refused.finish() == 2
-    assert "seed: saved 5, asked 6" in refused.output
 
-    more = ("stop.frames=2200", "ray.envs_per_runner=6")  # four before
-    longer = command("run.py", "resume=latest", f"paths.outputs={tmp_path / 'outputs'}", *more)
-    assert longer.finish() == 0, longer.output
-    frames = [int(float(row["train/frames"])) for row in rows(folder)]
-    assert frames == sorted(frames)
-    assert 1500 < frames[-1] < 3000
-    state = torch.load(folder / "checkpoints" / "latest" / "state.pt", weights_only=True)["algorithm"]
-    written = state["replay"]["streams"]["next"]  # slots of each env
-    assert len(written) == 6
-    assert min(written[:4]) > max(written[4:]) > 0
-    assert len(client.search_runs([experiment.experiment_id])) == 2  # the same runs went on
-    assert client.get_run(child.info.run_id).data.metrics["train/frames"] == frames[-1]
+def test_a_finished_trial_is_prolonged_to_its_new_stop(ray_session, outputs, monkeypatch, request):
+    monkeypatch.setattr(trial, "log_to", lambda path: None)  # this process is not the trial's own
+    monkeypatch.setattr(trial.Trial, "trial_id", "of_00000")
+    run = (outputs / "latest").resolve()
+    config = read_config(run)
+    config["evaluation"]["every_s"] = 1e9
+    began = frames(run)[-1]
+    config["stop"]["frames"] = began + 200
+    config |= {"plan": asdict(ray_session), "run_folder": str(run), "started_at": time.time()}
+    one = trial.Trial(config)
+    request.addfinalizer(one.cleanup)
+    report = one.step()
+    while not report["done"]:
+        report = one.step()
+    assert report[trial.RESUMED_AT_FRAMES] == began
+    assert began + 200 <= report["train/frames"] < began + 300
+    assert list_checkpoints(run / "checkpoints")[-1].name == f"frames_{report['train/frames']:012d}"
 
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(command, words, tmp_path):
     outputs, folder = tmp_path / "outputs", tmp_path / "outputs" / "latest"
-    run = command(*words, "stop.frames=10000000")
+    run = command(*words, f"paths.outputs={outputs}", "stop.frames=10000000")
     wait_for_checkpoints(outputs, 2)
     run.interrupt()
     assert run.finish(60) == 130, run.output
@@ -118,18 +153,6 @@ def test_a_damaged_checkpoint_is_passed_over(command, words, tmp_path):
     assert resumed.finish() == 0, resumed.output
     assert f"{damaged.name} is damaged" in resumed.output
     assert f"Going on from {whole}" in (folder / "run.log").read_text()
-
-
-def test_ctrl_c_saves_and_exits_130(command, words, tmp_path):
-    run = command(*words, "stop.frames=10000000")
-    wait_for_checkpoints(tmp_path / "outputs", 1)
-    run.interrupt()
-    assert run.finish(60) == 130, run.output
-    assert f"python run.py resume={tmp_path / 'outputs'}" in run.output
-    assert "Traceback" not in run.output
-    folder = tmp_path / "outputs" / "latest"
-    last = int(float(rows(folder)[-1]["train/frames"]))
-    assert list_checkpoints(folder / "checkpoints")[-1].name == f"frames_{last:012d}"
 
 
 @pytest.mark.slow
@@ -150,12 +173,11 @@ def test_other_signals_and_moments_exit_130_as_well(command, words, tmp_path):
         assert newest_whole_checkpoint(folder / "checkpoints") is not None
         assert not (folder / "evaluation.json").exists()
 
-    run = command(*words, "stop.frames=10000000", "evaluation.final_episodes=5000")
+    run = command(*words, f"paths.outputs={outputs}", "stop.frames=10000000", "evaluation.final_episodes=5000")
     wait_for_checkpoints(outputs, 1)
     run.process.terminate()
     assert_ends_with_the_run_whole(run, [])
-    last = int(float(rows(folder)[-1]["train/frames"]))
-    assert list_checkpoints(folder / "checkpoints")[-1].name == f"frames_{last:012d}"
+    assert list_checkpoints(folder / "checkpoints")[-1].name == f"frames_{frames(folder)[-1]:012d}"
 
     run, family = resume_until("Evaluating", stop_frames=1)
     run.interrupt()
@@ -175,28 +197,48 @@ def test_other_signals_and_moments_exit_130_as_well(command, words, tmp_path):
 
 
 @pytest.mark.parametrize("moment", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
-def test_killed_it_goes_on_exactly_from_its_newest_checkpoint(command, words, tmp_path, compose, build, tiny, moment):
-    """The resumed command equals, bit for bit, the same checkpoint restored and trained by hand."""
-    run = command(*words, "stop.frames=10000000", "ray.learner_threads=1")
-    wait_for_checkpoints(tmp_path / "outputs", 2)
+def test_prolonged_killed_and_interrupted_it_goes_on_exactly(command, outputs, build, tiny, tmp_path, moment):
+    """A finished run goes on with more envs, is killed, goes on from its newest checkpoint, and ends by ctrl-C.
+
+    What the last command trains equals, bit for bit, the same checkpoint restored and trained by hand.
+    """
+    folder = (outputs / "latest").resolve()
+    checkpoints = folder / "trials" / "00000" / "checkpoints"
+    num_first, first_end = len(list_checkpoints(checkpoints)), frames(folder)[-1]
+    more = ("stop.frames=10000000", "ray.envs_per_runner=6")  # four before
+    prolonged = command("run.py", "resume=latest", f"paths.outputs={outputs}", *more)
+    wait_for_checkpoints(outputs, num_first + 2)
     time.sleep(random.Random(moment).uniform(0.0, 2.0))  # the moment is the point of the test, not a wait
-    run.kill()
-    folder = (tmp_path / "outputs" / "latest").resolve()
-    trial = folder / "trials" / "00000"
-    (trial / "checkpoints" / ".frames_half_written").mkdir()
-    newest = list_checkpoints(trial / "checkpoints")[-1]
-    until = int(newest.name.removeprefix("frames_")) + 600
-    shutil.copytree(trial / "replay", tmp_path / "replay_by_hand")
+    prolonged.kill()
 
-    resumed = command("run.py", f"resume={folder}", f"paths.outputs={tmp_path / 'outputs'}", f"stop.frames={until}")
-    assert resumed.finish() == 0, resumed.output
-    state = torch.load(list_checkpoints(trial / "checkpoints")[-1] / "state.pt", weights_only=True)["algorithm"]
+    (checkpoints / ".frames_half_written").mkdir()
+    newest = list_checkpoints(checkpoints)[-1]
+    shutil.copytree(folder / "trials" / "00000" / "replay", tmp_path / "replay_by_hand")
+    resumed = command("run.py", f"resume={folder}", f"paths.outputs={outputs}")
+    wait_for_checkpoints(outputs, len(list_checkpoints(checkpoints)) + 1)
+    resumed.interrupt()
+    assert resumed.finish() == 130, resumed.output
+    assert f"python run.py resume={outputs}" in resumed.output
+    assert "Traceback" not in resumed.output
+    assert list_checkpoints(checkpoints)[-1].name == f"frames_{frames(folder)[-1]:012d}"
+    assert frames(folder) == sorted(frames(folder))
+    client, _, child = mlflow_runs(outputs)  # the same two went on
+    assert child.data.metrics["train/frames"] == frames(folder)[-1]
+    assert {*frames(folder)[:1], *frames(folder)[-1:]} < set(mlflow_steps(client, child))
 
-    by_hand = build(*tiny["sac"], replay=tmp_path / "replay_by_hand")
-    by_hand.restore_training_state(torch.load(newest / "state.pt", weights_only=True)["algorithm"])
-    while by_hand.frames < until:
+    begun = torch.load(newest / "state.pt", weights_only=True)["algorithm"]
+    written = begun["replay"]["streams"]["next"]  # slots of each env
+    assert begun["frames"] > first_end
+    assert len(written) == 6
+    assert min(written[:4]) > max(written[4:]) > 0
+    after = next(path for path in list_checkpoints(checkpoints) if path.name > newest.name)
+    state = torch.load(after / "state.pt", weights_only=True)["algorithm"]
+    by_hand = build(*tiny["sac"], "seed=5", replay=tmp_path / "replay_by_hand", envs_per_runner=6)
+    by_hand.restore_training_state(begun)
+    while by_hand.frames < state["frames"]:
         by_hand.train()
     expected = by_hand.training_state()
+    assert expected["updates"] > begun["updates"]
     assert (state["frames"], state["updates"]) == (expected["frames"], expected["updates"])
     for name, tensor in expected["learner"]["module"].items():
         assert torch.equal(state["learner"]["module"][name], tensor), name
