@@ -104,7 +104,7 @@ def _check_outputs(folder: Path) -> None:
 
 def _try_tracking(section: dict[str, Any]) -> None:
     """Build the tracker, which connects to nothing yet."""
-    from experiments.tracking import Tracker
+    from experiments.tracker import Tracker
     from models.encoder import build
 
     try:

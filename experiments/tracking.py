@@ -10,91 +10,20 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.backlog import Backlog, Request
 from experiments.mlflow_store import check_settings, open_store
 from experiments.mlflow_view import page
+from experiments.tracker import STATUSES, NoTracker, RunHandle, Tracker
 
 _logger = logging.getLogger(__name__)
 
-STATUSES = ("FINISHED", "FAILED", "KILLED")  # how a run may end, in MLflow's words
+__all__ = ["MlflowTracker", "NoTracker", "flatten"]  # saved configs name both trackers here
+
 # Limits of the tracking store. Source: mlflow/utils/validation.py, MLflow 3.17.
 _KEY_CHARS, _PARAM_CHARS, _TAG_CHARS, _PARAMS_PER_BATCH = 250, 6000, 8000, 100
-
-
-@dataclass(eq=False)
-class RunHandle:
-    """A run that MLflow keeps, or will keep once it answers. Plain data, so it may be pickled.
-
-    Attributes:
-        name: what people call the run.
-        run_id: MLflow's id, None until the store gave one.
-        is_settled: True once MLflow started the run, or refused it for good (then `run_id` is None).
-    """
-
-    name: str
-    run_id: str | None = None
-    is_settled: bool = False
-
-
-class Tracker:
-    """What every tracker offers; here, each method is without effect."""
-
-    def start_run(
-        self,
-        *,
-        name: str,
-        tags: Mapping[str, str],
-        params: Mapping[str, Any],
-        parent_id: RunHandle | str | None = None,
-        run_id: str | None = None,
-    ) -> RunHandle:
-        """Return a handle that never gets an id."""
-        return RunHandle(name, is_settled=True)
-
-    def run_id(self, run: RunHandle, timeout_s: float = 0.0) -> str | None:
-        """Return None: nobody gives ids here."""
-        return None
-
-    def log(self, run: RunHandle, metrics: Mapping[str, float], step: int) -> None:
-        """Do nothing."""
-
-    def tag(self, run: RunHandle, tags: Mapping[str, str]) -> None:
-        """Do nothing."""
-
-    def log_artifact(self, run: RunHandle, path: str | Path, folder: str | None = None) -> None:
-        """Do nothing."""
-
-    def register(
-        self,
-        run: RunHandle,
-        policy_folder: Path,
-        evaluation: Mapping[str, Any],
-        config: Mapping[str, Any],
-        say: Callable[[str], None],
-    ) -> None:
-        """Do nothing."""
-
-    def page(self) -> str | None:
-        """Return None: nothing is shown anywhere."""
-        return None
-
-    def finish(self, run: RunHandle, status: str) -> None:
-        """Do nothing."""
-
-    def flush(self, timeout_s: float) -> bool:
-        """Return True: nothing ever waits."""
-        return True
-
-    def close(self, timeout_s: float = 0.0) -> None:
-        """Do nothing."""
-
-
-class NoTracker(Tracker):
-    """Keeps nothing (`tracking=none`)."""
 
 
 class MlflowTracker(Tracker):

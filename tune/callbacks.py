@@ -11,7 +11,8 @@ import ray.tune
 
 from experiments import folders, metrics
 from experiments.progress import LiveLine, ProgressCsv
-from experiments.tracking import RunHandle, Tracker, flatten
+from experiments.tracker import RunHandle, Tracker
+from experiments.tracking import flatten
 from experiments.trial import (
     ADOPTED,
     END,

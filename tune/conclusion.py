@@ -13,7 +13,7 @@ from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.evaluate import describe_results, evaluate
 from experiments.machine import available_cores
 from experiments.runs import find_trial_folders
-from experiments.tracking import RunHandle, Tracker
+from experiments.tracker import RunHandle, Tracker
 from tune.records import FAILED, FINISHED, TrialRecord, TrialRecords
 
 logger = logging.getLogger(__name__)

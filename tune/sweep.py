@@ -19,7 +19,7 @@ from experiments.logs import console_through
 from experiments.progress import LiveLine
 from experiments.registry.contest import MIN_TRACKS
 from experiments.runs import read_config
-from experiments.tracking import RunHandle, Tracker
+from experiments.tracker import RunHandle, Tracker
 from models.encoder import build
 from tune import records as states
 from tune.conclusion import evaluate_trials, lead_to_single_trial, report_failures, score_metrics

@@ -10,7 +10,7 @@ from experiments.machine import Machine
 from experiments.model_size import ModelSize
 from experiments.plan import Plan
 from experiments.runs import create_run_folder, write_config
-from experiments.tracking import Tracker
+from experiments.tracker import Tracker
 from tune import conclusion, sweep
 from tune.compose import TrialConfigs
 from tune.interrupt import Interrupt

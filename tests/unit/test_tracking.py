@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from envs.errors import ConfigError
-from experiments.tracking import MlflowTracker, NoTracker, Tracker, flatten
+from experiments.tracker import Tracker
+from experiments.tracking import MlflowTracker, NoTracker, flatten
 
 WAIT_S = 20.0  # far more than any request takes; reached only by a test that fails
 
