@@ -1,0 +1,124 @@
+"""All pictures of a comparison, by name, and what is said below each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from experiments.comparison.comparison import Comparison
+from experiments.comparison.curves import FRAMES, MINUTES
+from experiments.comparison.drawings.curves import draw_curves
+from experiments.comparison.drawings.importance import draw_importance
+from experiments.comparison.drawings.look import DARK, LIGHT, Look, rank_groups, to_png
+from experiments.comparison.drawings.parallel import draw_parallel
+from experiments.comparison.drawings.profiles import draw_profiles
+from experiments.comparison.drawings.scores import draw_scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LOOKS = {
+    "light": Look(LIGHT),
+    "dark": Look(DARK),
+    "light_narrow": Look(LIGHT, is_narrow=True),
+    "dark_narrow": Look(DARK, is_narrow=True),
+}
+
+
+_NOTHING = "Nothing to show: no trial has such data."
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in all its looks.
+
+    Attributes:
+        name: of its files.
+        heading: above it.
+        text: below it.
+        pngs: by look; empty where there is nothing to show, which `text` explains.
+    """
+
+    name: str
+    heading: str
+    text: str
+    pngs: dict[str, bytes]
+
+
+def draw_all(comparison: Comparison) -> list[Picture]:
+    """Return the pictures of a comparison, in the order of a report."""
+    ranks = rank_groups([row.group for row in comparison.rows], comparison.baseline)
+    threshold, curves = comparison.threshold, comparison.curves
+    return [
+        _picture(
+            "scores",
+            "Scores",
+            "The dot is the mean return of all drives, the bar its 95 % interval, small marks the mean of each policy.",
+            lambda look: draw_scores(comparison.rows, comparison.baseline, ranks, look),
+        ),
+        _picture(
+            "curves",
+            "Learning curves over frames",
+            f"Training return: of the last episodes, not of unseen tracks. {_about_curves(comparison)}",
+            lambda look: draw_curves(curves[FRAMES], ranks, threshold, FRAMES, look),
+        ),
+        _picture(
+            "curves_time",
+            "Learning curves over time",
+            "The same against the time that each trial trained: what counts where the machine is the limit.",
+            lambda look: draw_curves(curves[MINUTES], ranks, None, MINUTES, look),
+        ),
+        _picture(
+            "profiles",
+            "Performance profiles",
+            "For every return τ, the share of drives that brought more. A line above another everywhere is better "
+            "everywhere; where lines cross, one is better on easy tracks and the other on hard ones.",
+            lambda look: draw_profiles(comparison.profiles, ranks, look),
+        ),
+        _picture(
+            "importance",
+            "What mattered",
+            _about_importance(comparison),
+            lambda look: draw_importance(comparison.importances, look),
+        ),
+        _picture(
+            "parallel",
+            "All settings",
+            "A line is a trial, from setting to setting to its last training return.",
+            lambda look: draw_parallel(comparison.trials, look),
+        ),
+    ]
+
+
+def _picture(name: str, heading: str, text: str, draw: "Callable[[Look], Figure | None]") -> Picture:
+    pngs = {}
+    for word, look in LOOKS.items():
+        with look.styled():
+            figure = draw(look)
+            if figure is None:
+                return Picture(name, heading, text if name == "importance" else _NOTHING, {})
+            pngs[word] = to_png(figure)
+    return Picture(name, heading, text, pngs)
+
+
+def _about_curves(comparison: Comparison) -> str:
+    words = []
+    if any(curve.num_trials > 1 for curve in comparison.curves[FRAMES]):
+        words.append(
+            "Thick lines are means, as far as all trials of a group got; bands reach from the lowest trial to the "
+            "highest; thin lines are trials that went on alone."
+        )
+    states = {trial.state.partition(":")[0] for trial in comparison.trials}
+    if states & {"stopped", "failed"}:
+        words.append("A square ends a trial that was stopped early, a cross one that failed.")
+    return " ".join(words)
+
+
+def _about_importance(comparison: Comparison) -> str:
+    found = comparison.importances
+    if found.reason is not None:
+        return found.reason
+    return (
+        f"How far the best {found.quantile:.0%} of {found.num_trials} trials, by their last training return, keep to "
+        "certain values of a key (PED-ANOVA). The mark is what a key that does not matter reaches in 1 of 20 such "
+        "sweeps: a bar that stays below it shows nothing. Trials that were stopped early count with what they had."
+    ).replace("%", " %")
