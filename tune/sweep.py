@@ -266,7 +266,7 @@ class Sweep:
         if code == INTERRUPTED or self._disk.reason is not None:
             lines.append(f"Go on:      {resume}")
         if code == OK:
-            longer = [f"stop.{name}={2 * value:g}" for name, value in self._config["stop"].items() if value is not None]
+            longer = [f"stop.{name}={2 * value}" for name, value in self._config["stop"].items() if value is not None]
             lines.append(f"Train on:   {resume} {' '.join(longer)}")
         if len(self._records) > 1 and code == OK:
             sweep = folders.LATEST if is_default else self._folder

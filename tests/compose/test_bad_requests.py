@@ -253,3 +253,47 @@ def test_evaluating_what_is_not_there(refuse, tmp_path):
     assert "no key typo" in refuse("+typo=1", main=main, config_name="evaluate")
     assert "first_seed" in refuse("seed=1", main=main, config_name="evaluate")
     assert "carracing_gymnasium" in refuse("env=carracing_gymnasiun", main=main, config_name="evaluate")
+
+
+SEEDS = "+tuner.space={seed: {grid: [0, 1, 2]}}"
+GAMMA = "+tuner.space={algo.training.gamma: {uniform: [0.9, 0.99]}}"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((SEEDS,), ["tuner=single", "tuner=grid, random, asha, hyperband, pbt or optuna"]),
+        (("tuner=grid",), ["needs to know what to search", "+tuner.space="]),
+        (("tuner=grid", "+tuner.space={algo.training.learning_rate: {grid: [1]}}"), ["learning_rate", "lr", "gamma"]),
+        (("tuner=grid", "+tuner.space={sede: {grid: [1]}}"), ["sede", "seed"]),
+        (("tuner=grid", "+tuner.space={seed: {gird: [1]}}"), ["gird", "grid, choice, uniform"]),
+        (("tuner=grid", "+tuner.space={seed: [0, 1]}"), ["seed", "expected a domain"]),
+        (("tuner=grid", "+tuner.space={model: {grid: [cnn, vti]}}"), ["vti", "vit"]),
+        (("tuner=grid", "+tuner.space={tuner.num_trials: {grid: [1]}}"), ["tuner.num_trials cannot differ"]),
+        (("tuner=grid", GAMMA), ["algo.training.gamma has none", "tuner=random"]),
+        (("tuner=random", SEEDS), ["tuner=grid"]),
+        (("tuner=optuna", SEEDS), ["choice: […] in place of grid"]),
+        (("tuner=random", "+tuner.space={algo.training.gamma: {uniform: [0.99, 0.9]}}"), ["gamma", "0.99"]),
+        (("tuner=random", "tuner.num_trials=1000000", GAMMA), ["1,000,000 trials", "tuner.max_trials=1000000"]),
+        (("tuner=random", "tuner.num_trials=0", GAMMA), ["num_trials=0"]),
+        (("tuner=grid", "tuner.constraints=['seed > 5']", SEEDS), ["constraints allow none of the 3 points"]),
+        (("tuner=grid", "tuner.constraints=['sede > 0']", SEEDS), ["sede"]),
+        (("tuner=grid", "tuner.metric=train/return_maen", SEEDS), ["train/return_maen", "train/return_mean"]),
+        (("tuner=grid", "tuner.mode=most", SEEDS), ["tuner.mode=most", "max or min"]),
+        (("tuner=grid", "tuner.num_concurrent=0", SEEDS), ["num_concurrent=0"]),
+        (("tuner=grid", "ray.cpus_per_trial=4096", SEEDS), ["cpus_per_trial=4096", "cores"]),
+        (("tuner=asha", "tuner.scheduler.grace_frames=99999999", "stop.frames=9000", GAMMA), ["grace_frames=99999999"]),
+        (("tuner=asha", "tuner.scheduler.grace=1", GAMMA), ["tuner.scheduler.grace", "grace_frames"]),
+        (("tuner=pbt", "stop.frames=9000", SEEDS), ["tuner=grid"]),
+        (("tuner=pbt", "stop.frames=9000", "+tuner.space={seed: {choice: [0, 1]}}"), ["seed cannot change then"]),
+        # A trial of the sweep that could not run is found before the first one starts.
+        (("tuner=grid", "+tuner.space={env.image_size: {grid: [40, 16]}}"), ["does not fit env=dummy", "36 pixels"]),
+        (
+            ("tuner=grid", "algo=ppo", "+tuner.space={algo.training.minibatch_size: {grid: [64, -1]}}"),
+            ["minibatch_size"],
+        ),
+    ],
+)
+def test_a_sweep_that_cannot_be(refuse, words, expected):
+    message = refuse("env=dummy", *words)
+    assert all(part in message for part in expected), message
