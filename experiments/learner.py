@@ -10,6 +10,7 @@ from ray.rllib.core.learner.training_data import TrainingData
 from torch import nn
 
 from experiments.allocation import keep_memory
+from experiments.collective import Collective
 
 
 class RacingLearner(TorchLearner):
@@ -24,6 +25,7 @@ class RacingLearner(TorchLearner):
     _device: Any
     _module: Any
     num_updates = 0
+    collective: Collective | None = None  # the trial's other learners, where there are any
     _num_passed_over: Any
 
     def build(self) -> None:
@@ -84,6 +86,8 @@ class RacingLearner(TorchLearner):
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parameters: Iterable[nn.Parameter] = self.optimizer.param_groups[0]["params"]
+        if self.collective is not None:
+            self.collective.average_gradients(parameters)
         norm = nn.utils.clip_grad_norm_(parameters, self.config.options.max_grad_norm, foreach=True)
         is_passed_over = torch.isfinite(norm).logical_not().float()
         self.optimizer.found_inf = is_passed_over  # type: ignore[attr-defined] # fused optimisers look for it

@@ -43,6 +43,7 @@ class Plan:
         runner_bytes: What each runner takes.
         runner_resources: What Ray books for each runner beside cores: custom resources of the nodes that it may run on.
         placement: One of `PLACEMENTS`.
+        num_learners: Processes that learn, the main one among them, each with these GPUs and threads.
     """
 
     num_cpus: int
@@ -60,19 +61,21 @@ class Plan:
     runner_bytes: int = 0
     runner_resources: dict[str, float] = field(default_factory=dict)
     placement: str = PLACEMENTS[0]
+    num_learners: int = 1
 
     @property
     def memory_bytes(self) -> int:
         """What all processes of the trial take, about."""
-        return self.main_bytes + self.num_env_runners * self.runner_bytes
+        return self.num_learners * self.main_bytes + self.num_env_runners * self.runner_bytes
 
     def bundles(self) -> list[dict[str, float]]:
-        """Return what Ray books: for the main process first, then for each runner."""
+        """Return what Ray books: for the main process first, then for each further learner, then for each runner."""
         main = {"CPU": self.learner_cpus, "memory": float(self.main_bytes)}
         if self.num_gpus:
             main["GPU"] = self.num_gpus
         runner = {"CPU": self.process_cpus, "memory": float(self.runner_bytes), **self.runner_resources}
-        return [main, *[dict(runner) for _ in range(self.num_env_runners)]]
+        learners = [dict(main) for _ in range(self.num_learners)]
+        return [*learners, *[dict(runner) for _ in range(self.num_env_runners)]]
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -80,10 +83,11 @@ class Plan:
         runners = _count(self.num_env_runners, "env runner")
         each = " each" if self.num_env_runners > 1 else ""
         where = "on the GPU" if self.num_gpus else f"on {_count(self.learner_threads, 'thread')}"
+        learner = "learner" if self.num_learners == 1 else f"{self.num_learners} learners, each"
         replay = f", replay of {self.replay_bytes / 1e9:.2f} GB on disk" if self.replay_bytes else ""
         return (
             f"{_count(self.num_cpus, 'core')}{gpus}: {runners} with {_count(self.envs_per_runner, 'env')}{each}, "
-            f"learner {where} in {self.precision}{replay}"
+            f"{learner} {where} in {self.precision}{replay}"
         )
 
 
@@ -118,7 +122,8 @@ def make_plan(
             f"ray.num_gpus={settings['num_gpus']:g}: {machine} has {machine.num_gpus:g} GPUs. Choose 0 or as many as "
             "there are; a fraction shares one between trials."
         )
-    process_cpus = min(1.0, share / (runners + 1))
+    learners = _num_learners(settings.get("num_learners", 1), settings["num_gpus"], runners, machine)
+    process_cpus = min(1.0, share / (runners + learners))
     return Plan(
         num_cpus=num_cpus,
         num_gpus=settings["num_gpus"],
@@ -127,7 +132,8 @@ def make_plan(
         learner_threads=threads,
         has_own_cores=threads + (runners if overlaps_sampling else 0) <= share,
         process_cpus=process_cpus,
-        learner_cpus=_learner_cpus(process_cpus, share, runners, threads, overlaps_sampling, machine),
+        learner_cpus=_learner_cpus(process_cpus, (share - runners * process_cpus) / learners, threads, machine),
+        num_learners=learners,
         precision=_precision(settings["precision"], on_gpu=bool(settings["num_gpus"]), is_cluster=machine.is_cluster),
         runner_resources=dict(settings.get("runner_resources") or {}),
         placement=settings.get("placement") or PLACEMENTS[0],
@@ -156,17 +162,27 @@ def _num_threads(asked: int | None, num_cpus: int, runners: int, overlaps_sampli
     return asked
 
 
-def _learner_cpus(
-    process_cpus: float, share: float, runners: int, threads: int, overlaps_sampling: bool, machine: Machine
-) -> float:
-    """Return what the main process books: on a cluster all its threads, where the share has room for them.
+def _num_learners(asked: int, num_gpus: float, runners: int, machine: Machine) -> int:
+    if asked < 1:
+        raise ConfigError(f"ray.num_learners={asked}: expected 1, the trial's main process, or more.")
+    if runners % asked:
+        raise ConfigError(
+            f"ray.num_learners={asked}: each learns from the same number of env runners, and {runners} cannot be "
+            f"shared out. Choose ray.num_env_runners={asked * max(1, runners // asked)}, or another number of learners."
+        )
+    if asked * num_gpus > machine.num_gpus:
+        raise ConfigError(
+            f"ray.num_learners={asked} with ray.num_gpus={num_gpus:g} each: {machine} has {machine.num_gpus:g} GPUs."
+        )
+    return asked
 
-    Here nobody else is to be kept away, and where both take turns on one machine they use the same cores.
+
+def _learner_cpus(process_cpus: float, left: float, threads: int, machine: Machine) -> float:
+    """Return what a learner books: on a cluster all its threads, where there is room for them (`left`).
+
+    Here nobody else is to be kept away, and where learner and runners take turns they use the same cores.
     """
-    if not machine.is_cluster:
-        return process_cpus
-    left = share - runners * process_cpus
-    return max(process_cpus, min(float(threads), left))
+    return max(process_cpus, min(float(threads), left)) if machine.is_cluster else process_cpus
 
 
 def _precision(asked: str | None, on_gpu: bool, is_cluster: bool) -> str:

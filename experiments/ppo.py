@@ -1,7 +1,6 @@
 """PPO as an RLlib algorithm: all runners sample, then the learner learns, in turns."""
 
 import time
-from typing import Any
 
 from pydantic import Field
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
@@ -62,11 +61,18 @@ class PPOConfig(RacingConfig):
                 "multiple, or other ray.num_env_runners and ray.envs_per_runner."
             )
 
+        if self.options.minibatch_size % plan.num_learners:
+            raise ConfigError(
+                f"algo.training.minibatch_size={self.options.minibatch_size}: {plan.num_learners} learners "
+                "(ray.num_learners) take equal parts of it; expected a multiple."
+            )
+
     def check_memory(self, plan: Plan) -> None:
         """Raise a ConfigError if rollouts and minibatches are not made of whole sequences."""
         options = self.options
         rollout = "rollout_steps" if options.rollout_decisions is None else "rollout_decisions over all envs"
-        for name, size in ((rollout, self.rollout_steps), ("minibatch_size", options.minibatch_size)):
+        part = "minibatch_size" if plan.num_learners == 1 else "minibatch_size over all learners"
+        for name, size in ((rollout, self.rollout_steps), (part, options.minibatch_size // plan.num_learners)):
             if size % options.sequence_length:
                 raise ConfigError(
                     f"algo.training.{name}={size}: a policy with a memory learns from sequences of "
@@ -99,9 +105,10 @@ class PPO(RacingAlgorithm):
             return
         began = time.perf_counter()
         self.set_lr()
-        results: list[dict[str, Any]] = self.learner_group.update(episodes=list(fragments.values()))
+        data = list(fragments.values())
+        losses = self.learner_group.update(episodes=data)[0] if self._peers is None else self._peers.learn(data)
         self.learner.check_gradients()
-        self.updates += int(results[0].pop("updates"))
-        self.losses = results[0]
+        self.updates += int(losses.pop("updates"))
+        self.losses = losses
         self.publish_weights()
         self.count_seconds(metrics.LEARN_S, began)

@@ -20,7 +20,7 @@ class PPOLearner(RacingLearner):
 
     def learn(self, data: list[Fragment]) -> dict[str, Any]:
         """Learn from fragments and return the mean losses, and the number of `updates`."""
-        options = self.config.options
+        options, others = self.config.options, self.collective
         table = FrameTable(data, self._device)
         columns = rollout_of(
             data,
@@ -28,13 +28,17 @@ class PPOLearner(RacingLearner):
             gae_lambda=options.gae_lambda,
             reward_scale=options.reward_scale,
             sequence_length=options.sequence_length if self.net.state_dim else None,
+            moments=None if others is None else others.moments,
         )
         rollout = {name: onto(self._device, column) for name, column in columns.items()}
         num_sequences, length = rollout["slots"].shape
+        # Learners take their steps together: each as many, with its part of the minibatch.
+        num_used = num_sequences if others is None else others.least(num_sequences)
+        size = options.minibatch_size // length // (1 if others is None else others.size)
         totals: dict[str, torch.Tensor] = {}
         num_steps = 0
         for _ in range(options.epochs):
-            for chosen in torch.randperm(num_sequences, device=self._device).split(options.minibatch_size // length):
+            for chosen in torch.randperm(num_sequences, device=self._device)[:num_used].split(size):
                 part = {name: column[chosen] for name, column in rollout.items()}
                 memory = Memory(part.pop("state"), part["is_first"]) if self.net.state_dim else None
                 batch = {name: column.flatten(0, 1) for name, column in part.items()}

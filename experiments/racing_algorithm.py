@@ -16,6 +16,8 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE, DEFAULT_MODUL
 
 from experiments import metrics
 from experiments.fragment import EpisodeOutcome, Fragment
+from experiments.learner_peers import LearnerPeers
+from experiments.plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,21 @@ class RacingAlgorithm(Algorithm):
         self._outcomes: deque[EpisodeOutcome] = deque(maxlen=_RETURN_WINDOW)
         self._weights: ray.ObjectRef | None = None
         self._seconds = {metrics.SAMPLE_S: 0.0, metrics.LEARN_S: 0.0}
+        self._peers: LearnerPeers | None = None
         super().setup(config)
+
+    def start_peers(self, plan: Plan) -> None:
+        """Start the trial's further learners, where the plan has any."""
+        if plan.num_learners > 1:
+            spaces = {DEFAULT_MODULE_ID: self.spaces[DEFAULT_MODULE_ID]}
+            self._peers = LearnerPeers(self.config, spaces, plan, self.learner)
+            self._peers.synchronise()
+
+    def cleanup(self) -> None:
+        """End all processes."""
+        if self._peers is not None:
+            self._peers.close()
+        super().cleanup()
 
     @property
     def learner(self) -> Any:
@@ -204,7 +220,13 @@ class RacingAlgorithm(Algorithm):
         torch.set_rng_state(state["torch_random"])
         if len(state["cuda_random"]) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all(state["cuda_random"])
-        self.learner.restore_training_state(state["learner"])
+        self.restore_learner(state["learner"])
+
+    def restore_learner(self, state: dict[str, Any]) -> None:
+        """Take over the weights and the optimiser of `Learner.training_state`, in all processes."""
+        self.learner.restore_training_state(state)
+        if self._peers is not None:
+            self._peers.synchronise()
         self.publish_weights()
 
     def start_replay(self, folder: Path, may_be_lost: bool = False) -> None:

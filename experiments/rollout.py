@@ -1,6 +1,6 @@
 """What PPO learns from: the decisions of a rollout, each by itself or in sequences for a policy with a memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ def rollout_of(
     gae_lambda: float,
     reward_scale: float,
     sequence_length: int | None = None,
+    moments: Callable[[npt.NDArray[np.float32]], tuple[float, float]] | None = None,
 ) -> Columns:
     """Return the decisions of fragments as `B` sequences of `T` slots.
 
@@ -31,6 +32,7 @@ def rollout_of(
         gae_lambda: Trace decay.
         reward_scale: Factor on the rewards.
         sequence_length: T of a policy with a memory; the steps of a fragment are a multiple of it.
+        moments: Returns mean and deviation of advantages of which these are a part; None: these are all.
 
     Returns:
         `slots` `(B, T)` int64, numbered as in `FrameTable`; `actions` `(B, T, A)`; `log_probs`, `values`, `returns` and
@@ -63,7 +65,8 @@ def rollout_of(
     rollout = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     advantages = rollout["advantages"]
     counted = advantages[rollout["is_decision"]] if "is_decision" in rollout else advantages
-    return rollout | {"advantages": (advantages - counted.mean()) / (counted.std() + 1e-8)}
+    mean, deviation = (counted.mean(), counted.std()) if moments is None else map(np.float32, moments(counted))
+    return rollout | {"advantages": (advantages - mean) / (deviation + np.float32(1e-8))}
 
 
 def _in_sequences(fragment: Fragment, columns: Columns, length: int) -> Columns:

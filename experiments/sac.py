@@ -57,6 +57,11 @@ class SACConfig(RacingConfig):
 
     def check(self, plan: Plan) -> None:
         """Raise a ConfigError if learning would start before anything can be learnt from, or replay is too small."""
+        if plan.num_learners > 1:
+            raise ConfigError(
+                f"ray.num_learners={plan.num_learners}: SAC learns in one process, from one replay; PPO's rollouts "
+                "can be shared out. Leave it at 1."
+            )
         options, streams = self.options, plan.num_env_runners * plan.envs_per_runner
         needed = streams * (options.n_step + 1)
         if options.start_after_decisions < needed:

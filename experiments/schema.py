@@ -49,6 +49,7 @@ class RaySettings:
     num_cpus: int | None = None
     cpus_per_trial: int | None = None
     num_gpus: float = 0
+    num_learners: int = 1
     num_env_runners: int | None = None
     envs_per_runner: int = 8
     learner_threads: int | None = None

@@ -61,6 +61,7 @@ class Training:
         # Without our storage it would leave an empty folder in the home directory.
         self.algorithm = cast(type[RacingAlgorithm], rllib.algo_class)(rllib, storage=storage)
         self.algorithm.is_stopping = is_stopping
+        self.algorithm.start_peers(plan)
         storage_uri = config["paths"].get("storage")
         self._mirror = CheckpointMirror(storage_uri, folder) if storage_uri else None
         # A trial that Ray moved to another node finds its checkpoints on the storage, but no replay.
@@ -156,8 +157,7 @@ class Training:
         if checkpoint is None:
             raise FileNotFoundError(f"{other} has no checkpoint to take over.")
         state = torch.load(checkpoint / STATE, weights_only=True, map_location="cpu")
-        self.algorithm.learner.restore_training_state(state["algorithm"]["learner"])
-        self.algorithm.publish_weights()
+        self.algorithm.restore_learner(state["algorithm"]["learner"])
         logger.info("Took over weights and optimiser of %s.", checkpoint)
         self.save(replace_same=True)
 

@@ -85,9 +85,9 @@ def algorithms(plan, compose, folder):
     torch.set_num_threads(1)
     built = []
 
-    def started(*words, replay=None, envs_per_runner=plan.envs_per_runner):
+    def started(*words, replay=None, **changes):
         config = compose(*words)
-        rllib = build_config(config, replace(plan, envs_per_runner=envs_per_runner))
+        rllib = build_config(config, replace(plan, **changes))
         algorithm = rllib.algo_class(rllib)
         algorithm.start_replay(replay or folder / f"replay{len(built)}")
         built.append(algorithm)
