@@ -40,10 +40,13 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     raised: list[BaseException] = []
     composed: list[DictConfig] = []
 
+    here = os.getcwd()
+
     def task(config: DictConfig) -> None:
         if raised or INTERRUPTED in result:  # of several: the others would not fare better
             return
         composed.append(config)
+        os.chdir(here)  # a run before this one may have gone elsewhere
         try:
             result.append(main(config))
         except (Exception, KeyboardInterrupt) as error:  # Hydra would print a line of its own and hide the traceback

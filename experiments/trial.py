@@ -64,8 +64,8 @@ class Trial(ray.tune.Trainable):
         log_to(log)
         if self._stop_request.exists():  # asked to stop while it was waiting for its turn
             return
-        write_config(self._folder, config)
         try:
+            write_config(self._folder, config)
             self._training = Training(
                 config,
                 self._folder,

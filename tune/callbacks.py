@@ -88,11 +88,7 @@ class Recorder(ray.tune.Callback):
             return  # it had been waiting for its turn, and ends at once
         if config.get(ADOPTED) not in (None, self._adopted.get(folder.name)):
             self._change(record, config)
-        if folder.name not in self._csv:
-            self._csv[folder.name] = ProgressCsv(folder / folders.PROGRESS)
-            self._children[folder.name] = self._start_run(record, folder, config)
-            if self._is_sweep:
-                self._line.note(f"Trial {record} {'goes on' if record.frames else 'starts'}.")
+        self._open(record, folder, config)
         record.state, record.reason = states.RUNNING, None
         self._save_records()
 
@@ -106,6 +102,9 @@ class Recorder(ray.tune.Callback):
             self._line.note(f"Trial {name}: {note}" if self._is_sweep else note)
         row = {key: value for key, value in result.items() if "/" in key}
         if metrics.FRAMES in row:
+            if name not in self._csv:  # it was asked to stop after it had looked for that, while it began
+                self._open(record, trial_folder(self._config, trial.trial_id), trial.config)
+                record.state = states.RUNNING
             self._record_row(record, row, int(result[RESUMED_AT_FRAMES]))
             record.frames = int(row[metrics.FRAMES])
             record.objective = result.get(OBJECTIVE, record.objective)
@@ -135,7 +134,7 @@ class Recorder(ray.tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Write down that a trial lost its processes, more often than it may."""
         record = self._records[trial_folder(self._config, trial.trial_id).name]
-        error = str(trial.get_error() or "its processes died").strip()
+        error = str(trial.get_error() or "").strip() or "its processes died"
         logger.error("Trial %s lost its processes: %s", record.name, error)
         record.state, record.reason = states.FAILED, error.splitlines()[-1]
         self._ended(record)
@@ -147,6 +146,14 @@ class Recorder(ray.tune.Callback):
             f"Trial {name} lost its processes ({trial.num_failures} of at most {trial.max_failures} times, "
             "tuner.max_failures) and goes on from its newest checkpoint."
         )
+
+    def _open(self, record: TrialRecord, folder: Path, config: dict[str, Any]) -> None:
+        if folder.name in self._csv:
+            return
+        self._csv[folder.name] = ProgressCsv(folder / folders.PROGRESS)
+        self._children[folder.name] = self._start_run(record, folder, config)
+        if self._is_sweep:
+            self._line.note(f"Trial {record} {'goes on' if record.frames else 'starts'}.")
 
     def _start_run(self, record: TrialRecord, folder: Path, config: dict[str, Any]) -> RunHandle:
         chosen = {group: word for group, word in config["choices"].items() if word is not None}

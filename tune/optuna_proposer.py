@@ -15,6 +15,7 @@ from tune.records import FAILED, FINISHED, STOPPED, TrialRecord
 
 _JOURNAL = "optuna.log"
 _STUDY = "sweep"
+_MOST_REFUSED = 10  # of one proposal, before it is drawn at random
 
 
 class Optuna(Proposer):
@@ -63,9 +64,13 @@ class Optuna(Proposer):
             ConfigError: They refused all it came up with.
         """
         assert self._study is not None
-        for _ in range(MOST_DRAWS):
+        tpe, dice = self._study.sampler, optuna.samplers.RandomSampler(seed=self._seed + self._num_proposed)
+        for attempt in range(MOST_DRAWS):
+            # It learns nothing of refusals: where returns rise towards what is forbidden, it would not leave off.
+            self._study.sampler = tpe if attempt < _MOST_REFUSED else dice
             trial = self._study.ask()
             assigned = self._space.suggest(trial, {})
+            self._study.sampler = tpe
             if self._is_allowed(assigned):
                 self._num_proposed += 1
                 return assigned, trial.number
@@ -83,8 +88,12 @@ class Optuna(Proposer):
             self._study.tell(record.origin, record.objective, skip_if_finished=True)
             return
         # It had failed before a resume, and Optuna changes no trial that has ended: this is another with its values.
+        if any(trial.user_attrs.get("again") == record.origin for trial in self._study.get_trials(deepcopy=False)):
+            return
         values = record.objective if isinstance(record.objective, list) else [record.objective]
-        again = optuna.trial.create_trial(params=asked.params, distributions=asked.distributions, values=values)
+        again = optuna.trial.create_trial(
+            params=asked.params, distributions=asked.distributions, values=values, user_attrs={"again": record.origin}
+        )
         self._study.add_trial(again)
 
     def _open(self, path: Path, num_random: int, modes: list[str]) -> optuna.Study:

@@ -180,6 +180,7 @@ class Sweep:
                 self._children[record.name] = tracker.start_run(
                     name=f"trial {record}", tags={}, params={}, parent_id=parent, run_id=known.get(record.name)
                 )
+                tracker.finish(self._children[record.name], "FINISHED")  # it had ended: what follows is added to it
             return self._children[record.name]
 
         scores = evaluate_trials(self._config, self._folder, self._records, tracker, run_of)
