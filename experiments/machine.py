@@ -7,6 +7,7 @@ import joblib
 import psutil
 
 from envs.errors import ConfigError
+from experiments.placement import NodeRoom
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Machine:
         num_gpus: GPUs of all nodes.
         memory_bytes: Memory that is free, of all nodes.
         num_nodes: Nodes; 0 where Ray is started on this machine for the run alone.
+        nodes: What each of them has.
     """
 
     num_cpus: int
@@ -26,6 +28,7 @@ class Machine:
     num_gpus: float
     memory_bytes: int
     num_nodes: int = 0
+    nodes: tuple[NodeRoom, ...] = ()
 
     @property
     def is_cluster(self) -> bool:
