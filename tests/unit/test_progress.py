@@ -32,7 +32,7 @@ def columns(monkeypatch):
     """Return a function that sets the terminal's width."""
 
     def set_columns(number):
-        monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((number, 24)))
+        monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((number, 24)))
 
     return set_columns
 
