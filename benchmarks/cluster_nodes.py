@@ -97,6 +97,17 @@ class Driver:
             raise TimeoutError(f"No line {beginning!r} within {timeout_s:g} s. Last words:\n{self.said()[-3000:]}")
         return line
 
+    def wait_for_text(self, text: str, timeout_s: float) -> None:
+        """Return as soon as it has said so, anywhere in a line.
+
+        Raises:
+            TimeoutError: It did not within `timeout_s`, or ended without it; with its last words.
+        """
+        with suppress(TimeoutError):
+            wait_until(lambda: text in self.said() or self.process.poll() is not None, timeout_s, text)
+        if text not in self.said():
+            raise TimeoutError(f"It did not say {text!r} within {timeout_s:g} s. Last words:\n{self.said()[-3000:]}")
+
     def said(self) -> str:
         """Return all that it printed until now."""
         return self._log.read_text(errors="replace")
@@ -120,8 +131,8 @@ class Cluster:
         self.token.write_text(secrets.token_hex(32))
         self.token.chmod(0o600)
         self.nodes: list[Node] = []
-        self._network = new_network()
-        head = ["--head", f"--port={_GCS_PORT}", f"--dashboard-host={self._network.address(0)}"]
+        self.network = new_network()
+        head = ["--head", f"--port={_GCS_PORT}", f"--dashboard-host={self.network.address(0)}"]
         head.append(f"--dashboard-port={_DASHBOARD_PORT}")
         try:
             self._start(head, num_cpus, {}, head_environment or {})
@@ -139,9 +150,27 @@ class Cluster:
         """Return where Ray Jobs are submitted."""
         return f"http://{self.nodes[0].address}:{_DASHBOARD_PORT}"
 
-    def add_node(self, *, num_cpus: int = 1, resources: dict[str, float] | None = None) -> Node:
-        """Start a node and wait until it has joined."""
-        return self._start([f"--address={self.address}"], num_cpus, resources or {}, {})
+    def add_node(
+        self,
+        *,
+        num_cpus: int = 1,
+        resources: dict[str, float] | None = None,
+        environment: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> Node:
+        """Start a node and wait until it has joined.
+
+        Args:
+            num_cpus: What Ray shall take it for.
+            resources: Custom ones.
+            environment: More variables for it.
+            prefix: More words before each of its commands, after those that lead into its network.
+        """
+        return self._start([f"--address={self.address}"], num_cpus, resources or {}, environment or {}, prefix)
+
+    def address_of(self, number: int) -> str:
+        """Return the address that node `number` has, or would have."""
+        return self.network.address(number)
 
     def kill_node(self, node: Node) -> None:
         """Let a node die as by a power cut; the system closes its connections."""
@@ -149,7 +178,7 @@ class Cluster:
 
     def unplug_node(self, node: Node) -> None:
         """Let a node fall silent: only time tells the others."""
-        self._network.unplug(node.number)
+        self.network.unplug(node.number)
 
     def run(
         self, *command: str, node: Node | None = None, timeout_s: float = _COMMAND_S, **environment: str | None
@@ -184,13 +213,20 @@ class Cluster:
         """End everything; nothing is asked first."""
         for node in reversed(self.nodes):
             node.kill()
-        self._network.close()
+        self.network.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _start(self, role: list[str], num_cpus: int, resources: dict[str, float], more: dict[str, str]) -> Node:
+    def _start(
+        self,
+        role: list[str],
+        num_cpus: int,
+        resources: dict[str, float],
+        more: dict[str, str],
+        inner: Sequence[str] = (),
+    ) -> Node:
         number = len(self.nodes)
-        address, prefix = self._network.join(number)
-        node = Node(number, address, prefix, self._environment() | more)
+        address, prefix = self.network.join(number)
+        node = Node(number, address, [*prefix, *inner], self._environment() | more)
         self.nodes.append(node)
         log = self.folder / f"node{number}.log"
         options = (

@@ -58,7 +58,14 @@ if [ "${#nodes[@]}" -gt 1 ]; then
     ray start --address="$head_ip:$port" --num-cpus="${SLURM_CPUS_PER_TASK:?}" "${common[@]}" &
 fi
 
-# Nodes that come later than the run get work as they come. In the background, or bash would not hear the signal.
+# A run plans with the cores that it finds: wait for all nodes, some minutes at most. Those that come later get work too.
+for attempt in $(seq 60); do
+  joined=$(ray status --address="$head_ip:$port" 2> /dev/null | grep -c '^ 1 node_' || true)
+  if [ "$joined" -ge "${#nodes[@]}" ]; then break; fi
+  sleep 1
+done
+
+# In the background, or bash would not hear the signal.
 ray job submit --submission-id "$job" --working-dir . -- \
   python run.py ray=cluster paths.outputs="$outputs" ${mlflow:+paths.mlflow_uri="$mlflow"} "$@" &
 submission=$!

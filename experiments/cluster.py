@@ -39,7 +39,7 @@ def thread_environment(plan: Plan) -> dict[str, str]:
     return {"GOMP_SPINCOUNT": "20000" if plan.has_own_cores else "2000"}
 
 
-def find_machine(settings: dict[str, Any], paths: dict[str, Any] = {}) -> Machine:  # noqa: B006
+def find_machine(settings: dict[str, Any], paths: dict[str, Any]) -> Machine:
     """Return what Ray may use: this machine, or the cluster that `ray.address` names, all of whose nodes are asked.
 
     Args:
@@ -82,11 +82,12 @@ def cluster_machine(settings: dict[str, Any], nodes: list[NodeRoom]) -> Machine:
     if asked is not None and asked < 1:
         raise ConfigError(f"ray.num_cpus={asked}: at most so many cores of the cluster. Choose 1 or more, or null.")
     num_cpus = total if asked is None else min(asked, total)
-    # A learner's node must have its GPUs; where none has, `make_plan` says so.
+    # Nodes of learners must have their GPUs; where none has, `make_plan` says so.
     homes = [node for node in nodes if node.resources.get("GPU", 0) >= settings["num_gpus"]] or nodes
+    cores = sorted((int(node.resources.get("CPU", 0)) for node in homes), reverse=True)
     return Machine(
         num_cpus=num_cpus,
-        node_cpus=max(1, int(max(node.resources.get("CPU", 0) for node in homes))),
+        node_cpus=max(1, cores[min(settings.get("num_learners", 1), len(cores)) - 1]),
         num_gpus=sum(node.resources.get("GPU", 0) for node in nodes),
         memory_bytes=int(sum(node.resources.get("memory", 0) for node in nodes)),
         nodes=tuple(nodes),

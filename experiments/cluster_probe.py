@@ -82,8 +82,10 @@ def check_answer(address: str, timeout_s: float) -> None:
 def _check_versions(address: str, cluster: dict[str, str] | None) -> None:
     import ray
 
+    if cluster is None:  # a head writes it as it starts
+        raise ConfigError(f"The Ray cluster at {address} (ray.address) is not up yet. Try again in some seconds.")
     here = {"ray_version": ray.__version__, "python_version": platform.python_version()}
-    theirs = {name: (cluster or here)[name] for name in here}
+    theirs = {name: cluster[name] for name in here}
     if theirs != here:
         raise ConfigError(
             f"The cluster at {address} runs Ray {theirs['ray_version']} on Python {theirs['python_version']}, but this "

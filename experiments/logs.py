@@ -12,6 +12,7 @@ _CHATTER = (
     "ray._common.deprecation",  # RLlib builds its modules with a class that it deprecates
     "ray._private.authentication.authentication_token_setup",  # says that authentication is on, as it should be
     "ray.rllib.algorithms.algorithm_config",  # welcomes SAC to the new API stack
+    "ray.tune.execution.tune_controller",  # prints a traceback where a node died; `Recorder` says what comes of it
     "ray.tune.utils.util",  # would like gputil
     "ray.tune.analysis.experiment_analysis",  # misses the loggers that `Recorder` replaces
 )

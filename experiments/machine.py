@@ -16,28 +16,27 @@ class Machine:
 
     Attributes:
         num_cpus: Cores that Ray may use, of all nodes.
-        node_cpus: Cores of the largest node, on which a trial's learner has to fit.
+        node_cpus: Cores of the largest node, on which a trial's learner has to fit; with several learners, of the
+            smallest of as many largest nodes.
         num_gpus: GPUs of all nodes.
         memory_bytes: Memory that is free, of all nodes.
-        num_nodes: Nodes; 0 where Ray is started on this machine for the run alone.
-        nodes: What each of them has.
+        nodes: Of a cluster; none where Ray is started on this machine for the run alone.
     """
 
     num_cpus: int
     node_cpus: int
     num_gpus: float
     memory_bytes: int
-    num_nodes: int = 0
     nodes: tuple[NodeRoom, ...] = ()
 
     @property
     def is_cluster(self) -> bool:
         """Whether Ray runs already, for others too."""
-        return self.num_nodes > 0
+        return bool(self.nodes)
 
     def __str__(self) -> str:
         """Name it in an error message."""
-        return f"the cluster of {self.num_nodes} nodes" if self.is_cluster else "this machine"
+        return f"the cluster of {len(self.nodes)} nodes" if self.is_cluster else "this machine"
 
 
 def available_cores() -> int:

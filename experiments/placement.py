@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _UNITS = 10_000  # Ray counts in ten-thousandths, rounded down: three times 2/3 of a core fit into two
 _MOST_LINES = 8
+_FIRST = ("CPU", "GPU", "memory")  # in a list of resources; the others follow by name
 
 
 @dataclass(frozen=True)
@@ -40,43 +41,39 @@ def check_fits(machine: "Machine", plan: "Plan") -> None:
     """
     if not machine.is_cluster:
         return
-    main, *runners = plan.bundles()
-    rooms = [_units(node.resources) for node in machine.nodes]
-    homes = [room for room in rooms if _fitting(room, main)]
-    if not homes:
-        raise ConfigError(_refusal(machine.nodes, main, "the learner's process", "ray.learner_threads or ray.num_gpus"))
-    if not runners:
-        return
-
-    total = sum(_fitting(room, runners[0]) for room in rooms)
-    most = max(total - _cost(home, main, runners[0]) for home in homes)  # runners are alike, so that this is exact
-    if most < len(runners):
-        what = f"{len(runners) - most} of {len(runners)} env runners beside the learner's process"
-        raise ConfigError(_refusal(machine.nodes, runners[0], what, "ray.num_env_runners or ray.runner_resources"))
+    learner, runner = _kinds(plan)
+    most = _most_runners([_units(node.resources) for node in machine.nodes], learner, runner, plan.num_learners)
+    if most is None:
+        what = "the learner" if plan.num_learners == 1 else f"{plan.num_learners} learners"
+        raise ConfigError(
+            _refusal(machine.nodes, learner, what, "ray.num_learners, ray.learner_threads or ray.num_gpus")
+        )
+    if most < plan.num_env_runners:
+        what = f"{plan.num_env_runners - most} of {plan.num_env_runners} env runners beside its learner"
+        raise ConfigError(_refusal(machine.nodes, runner, what, "ray.num_env_runners or ray.runner_resources"))
 
 
 def count_trials(nodes: Sequence[NodeRoom], plan: "Plan") -> int:
     """Return how many trials of this plan fit at once on nodes that do nothing else, each where it leaves most room."""
-    main, *runners = bundles = plan.bundles()
+    learner, runner = _kinds(plan)
     free = [_units(node.resources) for node in nodes]
     count = 0
     while True:
-        homes = [room for room in free if _fitting(room, main)]
-        if not homes:
-            return count
-        home = min(homes, key=lambda room: _cost(room, main, runners[0])) if runners else homes[0]
-        for bundle in bundles:
-            room = next((room for room in (home, *free) if _fitting(room, bundle)), None)
-            if room is None:
+        for bundle in plan.bundles():
+            rooms = [room for room in free if _fitting(room, bundle)]
+            if not rooms:
                 return count
+            room = min(rooms, key=lambda room: _cost(room, learner, runner)) if bundle == learner else rooms[0]
             room |= _without(room, bundle)
         count += 1
 
 
 def say_resources(resources: dict[str, float]) -> str:
     """Return resources as a person writes them: `CPU 8, memory 31.2 GB, trackmania 1`."""
-    shown = {name: f"{value / 1e9:.1f} GB" if name == "memory" else f"{value:g}" for name, value in resources.items()}
-    return ", ".join(f"{name} {shown[name]}" for name, value in resources.items() if value)
+    first = [name for name in _FIRST if resources.get(name)]
+    names = [*first, *sorted(name for name, value in resources.items() if value and name not in first)]
+    shown = {name: f"{resources[name] / 1e9:.1f} GB" if name == "memory" else f"{resources[name]:g}" for name in names}
+    return ", ".join(f"{name} {shown[name]}" for name in names)
 
 
 def _units(resources: dict[str, float]) -> dict[str, int]:
@@ -84,14 +81,42 @@ def _units(resources: dict[str, float]) -> dict[str, int]:
     return {name: math.floor(value * _UNITS + 1e-6) for name, value in resources.items()}
 
 
+def _kinds(plan: "Plan") -> tuple[dict[str, float], dict[str, float]]:
+    """Return what a learner takes, and what a runner does: a trial has no other processes."""
+    bundles = plan.bundles()
+    return bundles[0], bundles[-1]
+
+
+def _most_runners(
+    rooms: Sequence[dict[str, int]], learner: dict[str, float], runner: dict[str, float], num_learners: int
+) -> int | None:
+    """Return how many runners have room beside so many learners, put as well as can be; None: the learners have none.
+
+    Exact, node by node: `best[k]` is for the nodes so far with k learners on them.
+    """
+    best: list[int | None] = [0, *[None] * num_learners]
+    for room in rooms:
+        after, left = list(best), room
+        for here in range(min(num_learners, _fitting(room, learner)) + 1):
+            beside = _fitting(left, runner)
+            for k in range(num_learners - here + 1):
+                before = best[k]
+                if before is not None:
+                    now = after[k + here] if here else None
+                    after[k + here] = before + beside if now is None else max(now, before + beside)
+            left = _without(left, learner)
+        best = after
+    return best[num_learners]
+
+
 def _fitting(room: dict[str, int], bundle: dict[str, float]) -> int:
     """Return how many such bundles fit."""
     return min(room.get(name, 0) // units for name, units in _units(bundle).items() if units)
 
 
-def _cost(home: dict[str, int], main: dict[str, float], runner: dict[str, float]) -> int:
-    """Return how many runners fewer have room once the main process is at `home`."""
-    return _fitting(home, runner) - _fitting(_without(home, main), runner)
+def _cost(home: dict[str, int], learner: dict[str, float], runner: dict[str, float]) -> int:
+    """Return how many runners fewer have room once a learner is at `home`."""
+    return _fitting(home, runner) - _fitting(_without(home, learner), runner)
 
 
 def _without(room: dict[str, int], bundle: dict[str, float]) -> dict[str, int]:
@@ -103,7 +128,7 @@ def _refusal(nodes: Sequence[NodeRoom], bundle: dict[str, float], what: str, key
     more = [f"… and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
     shown = "\n  ".join([*lines[:_MOST_LINES], *more])
     return (
-        f"The cluster has no room for {what} of a trial, which takes {say_resources(bundle)} each. Its nodes:\n"
+        f"The cluster has no room for {what} of a trial; each takes {say_resources(bundle)}. Its nodes:\n"
         f"  {shown}\nLower {keys}, or start nodes that have it (ray start --resources=…, docs/cluster.md)."
     )
 

@@ -115,14 +115,15 @@ def make_plan(
     num_cpus = max(1, int(share))
     if settings["envs_per_runner"] < 1:
         raise ConfigError(f"ray.envs_per_runner={settings['envs_per_runner']}: a runner needs at least one env.")
-    runners = _num_runners(settings["num_env_runners"], num_cpus, overlaps_sampling)
+    learners = settings.get("num_learners", 1)
+    runners = _num_runners(settings["num_env_runners"], num_cpus, overlaps_sampling, learners, machine)
     threads = _num_threads(settings["learner_threads"], num_cpus, runners, overlaps_sampling, machine)
     if not 0 <= settings["num_gpus"] <= machine.num_gpus:
         raise ConfigError(
             f"ray.num_gpus={settings['num_gpus']:g}: {machine} has {machine.num_gpus:g} GPUs. Choose 0 or as many as "
             "there are; a fraction shares one between trials."
         )
-    learners = _num_learners(settings.get("num_learners", 1), settings["num_gpus"], runners, machine)
+    _check_learners(learners, settings["num_gpus"], runners, machine)
     process_cpus = min(1.0, share / (runners + learners))
     return Plan(
         num_cpus=num_cpus,
@@ -135,15 +136,18 @@ def make_plan(
         learner_cpus=_learner_cpus(process_cpus, (share - runners * process_cpus) / learners, threads, machine),
         num_learners=learners,
         precision=_precision(settings["precision"], on_gpu=bool(settings["num_gpus"]), is_cluster=machine.is_cluster),
-        runner_resources=dict(settings.get("runner_resources") or {}),
+        runner_resources=_resources(settings.get("runner_resources")),
         placement=settings.get("placement") or PLACEMENTS[0],
     )
 
 
-def _num_runners(asked: int | None, num_cpus: int, overlaps_sampling: bool) -> int:
+def _num_runners(asked: int | None, num_cpus: int, overlaps_sampling: bool, learners: int, machine: Machine) -> int:
     if asked is None:
         if overlaps_sampling:
             return min(max(1, num_cpus // 4), _MOST_RUNNERS_AT_ONCE)
+        if num_cpus > machine.node_cpus:  # learners have nodes of their own; whole cores fit into the others
+            left = num_cpus - learners * machine.node_cpus
+            return max(learners, min(left, _MOST_RUNNERS_IN_TURNS) // learners * learners)
         return min(num_cpus, _MOST_RUNNERS_IN_TURNS)
     if asked < 1:
         raise ConfigError(f"ray.num_env_runners={asked}: at least one process must drive envs. Choose 1, or null.")
@@ -162,7 +166,7 @@ def _num_threads(asked: int | None, num_cpus: int, runners: int, overlaps_sampli
     return asked
 
 
-def _num_learners(asked: int, num_gpus: float, runners: int, machine: Machine) -> int:
+def _check_learners(asked: int, num_gpus: float, runners: int, machine: Machine) -> None:
     if asked < 1:
         raise ConfigError(f"ray.num_learners={asked}: expected 1, the trial's main process, or more.")
     if runners % asked:
@@ -174,7 +178,15 @@ def _num_learners(asked: int, num_gpus: float, runners: int, machine: Machine) -
         raise ConfigError(
             f"ray.num_learners={asked} with ray.num_gpus={num_gpus:g} each: {machine} has {machine.num_gpus:g} GPUs."
         )
-    return asked
+
+
+def _resources(asked: Any) -> dict[str, float]:
+    resources = asked or {}
+    if not isinstance(resources, dict) or not all(isinstance(n, int | float) and n > 0 for n in resources.values()):
+        raise ConfigError(
+            f"ray.runner_resources={asked}: expected what a runner takes of each, such as {{trackmania: 1}}."
+        )
+    return {str(name): float(number) for name, number in resources.items()}
 
 
 def _learner_cpus(process_cpus: float, left: float, threads: int, machine: Machine) -> float:

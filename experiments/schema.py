@@ -54,7 +54,7 @@ class RaySettings:
     envs_per_runner: int = 8
     learner_threads: int | None = None
     precision: str | None = None
-    runner_resources: dict[str, float] = field(default_factory=dict)
+    runner_resources: Any = None  # a mapping; typed as one, a command line could not set its keys without a plus
     placement: str = "pack"
     start_timeout_s: float = 60
 

@@ -103,6 +103,7 @@ class CheckpointMirror:
         folder.mkdir(parents=True, exist_ok=True)
         fresh, final = folder / f".{names[-1]}.{os.getpid()}", folder / names[-1]
         shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()  # else the copy fails
         pyarrow.fs.copy_files(
             f"{self._root}/{names[-1]}",
             str(fresh),

@@ -153,6 +153,8 @@ class Training:
         Raises:
             FileNotFoundError: It has no checkpoint.
         """
+        if self._mirror is not None:  # it may train on another node
+            CheckpointMirror(self._config["paths"]["storage"], other).pull_newest(other / folders.CHECKPOINTS)
         checkpoint = newest_whole_checkpoint(other / folders.CHECKPOINTS)
         if checkpoint is None:
             raise FileNotFoundError(f"{other} has no checkpoint to take over.")

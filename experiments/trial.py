@@ -13,6 +13,7 @@ import ray.tune
 from ray.tune.execution.placement_groups import PlacementGroupFactory
 
 from experiments import folders, metrics
+from experiments.cluster_stop import stop_watch
 from experiments.logs import log_to
 from experiments.plan import Plan
 from experiments.runs import write_config
@@ -21,6 +22,7 @@ from experiments.training import Training
 logger = logging.getLogger(__name__)
 
 _CLAIM_S = 60.0
+_CLAIM_ON_CLUSTER_S = 150.0  # NFSv4 keeps the locks of a node that died for 90 s
 _POINTER = "trial.json"  # in Tune's checkpoints: which trial's own checkpoints are meant
 _ADOPTED_FILE = "adopted"  # in a trial's folder: the last such checkpoint that it took over
 
@@ -55,14 +57,15 @@ class Trial(ray.tune.Trainable):
         self._failure: str | None = None
         self._notes: list[str] = []
         self._seen: dict[str, float] = {}  # the newest value of each metric of the objective
-        self._stop_request = Path(config["run_folder"]) / folders.STOP_REQUEST
+        self._is_stopping = stop_watch(config["ray"], Path(config["run_folder"]) / folders.STOP_REQUEST)
         self._folder = trial_folder(config, self.trial_id)
         self._folder.mkdir(parents=True, exist_ok=True)
         # The process of a driver that was killed may take some seconds to follow it.
-        self._claim = folders.claim(self._folder, _CLAIM_S)
+        is_local = config["ray"].get("address") is None
+        self._claim = folders.claim(self._folder, _CLAIM_S if is_local else _CLAIM_ON_CLUSTER_S)
         log = Path(config["run_folder"]) / folders.LOG
         log_to(log)
-        if self._stop_request.exists():  # asked to stop while it was waiting for its turn
+        if self._is_stopping():  # asked to stop while it was waiting for its turn
             return
         try:
             write_config(self._folder, config)
@@ -71,7 +74,7 @@ class Trial(ray.tune.Trainable):
                 self._folder,
                 log=log,
                 started_at=config["started_at"] or time.time(),
-                is_stopping=self._stop_request.exists,
+                is_stopping=self._is_stopping,
                 storage=self._storage,
             )
         except ray.exceptions.RayError:
@@ -93,7 +96,7 @@ class Trial(ray.tune.Trainable):
         end = None
         if self._training.is_finished:
             end = FINISHED
-        elif self._stop_request.exists():
+        elif self._is_stopping():
             end = INTERRUPTED
         outcome = {"done": end is not None, END: end, NOTES: [*self._notes, *notes]}
         self._notes = []

@@ -13,6 +13,7 @@ from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.evaluate import describe_results, evaluate
 from experiments.machine import available_cores
 from experiments.runs import find_trial_folders
+from experiments.storage import CheckpointMirror
 from experiments.tracker import RunHandle, Tracker
 from tune.records import FAILED, FINISHED, TrialRecord, TrialRecords
 
@@ -52,7 +53,7 @@ def evaluate_trials(
         trial = run_folder / folders.TRIALS / record.name
         try:
             scores[record.name] = _score(config, trial, record, len(records) > 1, tracker, run_of)
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:
             print(f"error: Trial {record} has no score: {error}", file=sys.stderr)
     return scores
 
@@ -71,6 +72,9 @@ def _score(
         ConfigError: Its newest checkpoint is damaged.
     """
     settings = config["evaluation"]
+    storage = config["paths"].get("storage")
+    if storage and config["ray"].get("address") is not None:  # it was trained on another node
+        CheckpointMirror(storage, trial).pull_newest(trial / folders.CHECKPOINTS)
     checkpoint = latest_checkpoint(trial / folders.CHECKPOINTS)
     known = _known_score(trial, checkpoint, settings)
     if known is not None:

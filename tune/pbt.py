@@ -77,7 +77,7 @@ class Pbt(PopulationBasedTraining):
         warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
         self._space, self._interval, self._quantile = space, interval, quantile
         self._frames: dict[str, float] = {}
-        self.has_room = True  # whether the whole population trains at the same time
+        self.has_room = True
         random.seed(seed)  # Ray draws from the two global generators
         np.random.seed(seed)
 
@@ -90,6 +90,13 @@ class Pbt(PopulationBasedTraining):
         super().on_trial_add(tune_controller, trial)
         self._trial_state[trial].last_perturbation_time = int(self._frames.get(trial.trial_id, 0))
         self._trial_state[trial].last_train_time = int(self._frames.get(trial.trial_id, 0))
+
+    def set_room(self, has_room: bool) -> None:
+        """Say whether the whole population trains at the same time. Else members take turns, and wait for each other.
+
+        Without waiting, whoever has just had its turn would be ahead of the others, and never the worst.
+        """
+        self.has_room, self._synch = has_room, not has_room
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> Any:
         """Look at a member. Ray would have it make room for one that waits, which needs none where all have some."""

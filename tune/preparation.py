@@ -12,6 +12,7 @@ from envs.errors import ConfigError
 from experiments import metrics
 from experiments.checks import check_run
 from experiments.machine import Machine
+from experiments.placement import check_fits
 from experiments.plan import Plan
 from experiments.tracking import flatten
 from models.encoder import build
@@ -98,6 +99,8 @@ class Preparation:
             slots = fitting
             checked = [check_run(config, machine, slots.share) for config in tried]
             largest = max((plan for plan, _ in checked), key=lambda plan: plan.memory_bytes)
+        for plan, _ in checked:
+            check_fits(machine, plan)
         if proposer.is_exhausted:
             num_total = len(records) if records is not None else len(assignments)
         return cls(

@@ -28,6 +28,7 @@ class TrialSource(ray.tune.search.SearchAlgorithm):
         say: Where to tell the user of a trial that cannot start.
         num_concurrent: Trials that may be alive at once.
         stop_request: The file that asks to stop: then there are no more trials.
+        room: Says how many trials have room now, where that may become more than `num_concurrent`.
     """
 
     def __init__(
@@ -38,9 +39,10 @@ class TrialSource(ray.tune.search.SearchAlgorithm):
         say: Callable[[str], None],
         num_concurrent: int,
         stop_request: Path,
+        room: Callable[[], int] | None = None,
     ) -> None:
         self._waiting, self._trials, self._say = list(waiting), trials, say
-        self._num_concurrent, self._stop_request = num_concurrent, stop_request
+        self._num_concurrent, self._stop_request, self._room = num_concurrent, stop_request, room
         self._alive: set[str] = set()
         self._spec: dict[str, Any] = {}
         self._parser = _make_parser()
@@ -56,7 +58,7 @@ class TrialSource(ray.tune.search.SearchAlgorithm):
 
     def next_trial(self) -> Any:
         """Return the next trial, or None where there is no room or nothing to propose yet."""
-        while not self.is_finished() and len(self._alive) < self._num_concurrent:
+        while not self.is_finished() and len(self._alive) < self._most():
             record = self._next_record()
             if record is None:
                 return None
@@ -75,6 +77,10 @@ class TrialSource(ray.tune.search.SearchAlgorithm):
                 experiment_tag=record.name,
             )
         return None
+
+    def _most(self) -> int:
+        """Return how many trials may be alive now."""
+        return self._num_concurrent if self._room is None else max(self._num_concurrent, self._room())
 
     def _next_record(self) -> TrialRecord | None:
         if self._waiting:

@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from experiments import folders
-from experiments.cluster import find_machine
+from experiments.cluster import check_outputs_last, find_machine, job_id
 from experiments.logs import log_to
 from experiments.runs import create_run_folder, write_config
 from experiments.schema import to_plain
@@ -26,9 +26,10 @@ def run(config: DictConfig) -> int:
     """Train what a composed config describes, evaluate it and say what came of it; returns the exit code."""
     started_at = psutil.Process().create_time()
     outputs = Path(config.paths.outputs).absolute()
+    check_outputs_last(outputs)
     if config.resume is None:
         plain = new_config(config)
-        preparation = Preparation.check(plain, find_machine(plain["ray"]))
+        preparation = Preparation.check(plain, find_machine(plain["ray"], plain["paths"]))
         run_folder = create_run_folder(outputs, plain["name"], plain["choices"])
         claim = folders.claim(run_folder, timeout_s=2.0)
         records = create_trials(preparation, run_folder)
@@ -36,12 +37,14 @@ def run(config: DictConfig) -> int:
         run_folder, plain = resumed_config(config.resume, outputs, list(HydraConfig.get().overrides.task), config)
         claim = folders.claim(run_folder, timeout_s=2.0)
         records = TrialRecords.load(run_folder, is_sweep=bool(plain["tuner"].get("space")))
-        preparation = Preparation.check(plain, find_machine(plain["ray"]), run_folder, records)
+        preparation = Preparation.check(plain, find_machine(plain["ray"], plain["paths"]), run_folder, records)
         check_trials(run_folder)
         folders.point(Path(plain["paths"]["outputs"]) / folders.LATEST, run_folder)
     write_config(run_folder, plain)
     log_to(run_folder / folders.LOG)
     print(header(preparation, run_folder, records), flush=True)
+    if job_id() is not None:
+        print(f"  job      ray job stop {job_id()} saves every trial and ends it", flush=True)
     with claim:
         return Sweep(preparation, run_folder, records, started_at).run()
 

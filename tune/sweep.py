@@ -13,7 +13,8 @@ from typing import Any
 from envs.app import FAILED, INTERRUPTED, OK, ROOT
 from experiments import folders
 from experiments.checkpoints import latest_checkpoint
-from experiments.cluster import start_ray
+from experiments.cluster import ClusterRoom, is_job, start_ray
+from experiments.cluster_stop import open_stop_desk
 from experiments.commit import current_commit
 from experiments.logs import console_through
 from experiments.progress import LiveLine
@@ -94,7 +95,9 @@ class Sweep:
         waiting = trials.to_train()
         if not waiting and trials.is_exhausted:
             return
-        start_ray(self._preparation.largest, slots.num_cpus, slots.num_gpus, slots.num_concurrent)
+        address = self._config["ray"].get("address")
+        start_ray(self._preparation.largest, slots.num_cpus, slots.num_gpus, slots.num_concurrent, address)
+        desk = None if address is None else open_stop_desk(self._folder / folders.STOP_REQUEST)
         self._interrupt.listen()
         import ray
         import ray.tune
@@ -107,7 +110,7 @@ class Sweep:
         self._recall(scheduler, waiting)
         is_population = getattr(scheduler, "side_by_side", False)
         if is_population:
-            scheduler.has_room = slots.num_concurrent >= num_total
+            scheduler.set_room(slots.num_concurrent >= num_total)
         recorder = Recorder(
             tracker=tracker,
             run=parent,
@@ -126,6 +129,7 @@ class Sweep:
             say=self._line.note,
             num_concurrent=num_total if is_population else slots.num_concurrent,
             stop_request=self._folder / folders.STOP_REQUEST,
+            room=self._growing_room(),
         )
         tuner = ray.tune.Tuner(
             Trial,
@@ -137,7 +141,7 @@ class Sweep:
             ),
             run_config=ray.tune.RunConfig(
                 name=folders.TRIALS,
-                storage_path=str(self._folder),
+                storage_path=self._tune_storage(),
                 callbacks=[recorder],
                 checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=ray.tune.FailureConfig(max_failures=self._config["tuner"]["max_failures"]),
@@ -148,7 +152,22 @@ class Sweep:
             tuner.fit()
         finally:
             self._line.close()
+            del desk
             ray.shutdown()
+
+    def _growing_room(self) -> ClusterRoom | None:
+        """Return what tells of nodes that join later, where nobody said how much of them to use."""
+        settings = self._config["ray"]
+        is_limited = settings["num_cpus"] is not None or self._config["tuner"]["num_concurrent"] is not None
+        return None if settings.get("address") is None or is_limited else ClusterRoom(self._preparation.largest)
+
+    def _tune_storage(self) -> str:
+        """Return where Ray Tune keeps what paused trials hand over: where all nodes can read it."""
+        storage = self._config["paths"].get("storage")
+        if self._config["ray"].get("address") is None or not storage:
+            return str(self._folder)
+        base, mark, options = storage.partition("?")
+        return "/".join([base.rstrip("/"), *self._folder.parts[-2:]]) + mark + options
 
     def _recall(self, scheduler: Any, waiting: list[TrialRecord]) -> None:
         """Let the scheduler know what trials reported before the run was resumed."""
@@ -263,6 +282,9 @@ class Sweep:
         uri = self._config["paths"]["mlflow_uri"]
         is_default = Path(self._config["paths"]["outputs"]) == ROOT / "outputs"
         resume = f"python run.py resume={folders.LATEST if is_default else self._folder}"
+        if is_job():
+            outputs = self._config["paths"]["outputs"]
+            resume = f"ray job submit --working-dir . -- python run.py resume={self._folder} paths.outputs={outputs}"
         lines = [f"Run folder: {self._folder}"]
         if code == INTERRUPTED or self._disk.reason is not None:
             lines.append(f"Go on:      {resume}")

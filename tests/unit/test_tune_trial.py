@@ -57,7 +57,7 @@ def start(training, tmp_path):
     """Return a function that starts a trial by its number."""
 
     def started(number=0, metric="train/return_mean", **config):
-        settings = {"run_folder": str(tmp_path), "started_at": None, "tuner": {"metric": metric}, **config}
+        settings = {"run_folder": str(tmp_path), "started_at": None, "ray": {}, "tuner": {"metric": metric}, **config}
         return Trial(
             config=settings | {"__trial_info__": SimpleNamespace(trial_id=f"trial_{number:05}", trial_name="")}
         )
