@@ -137,8 +137,14 @@ def make_plan(
         num_learners=learners,
         precision=_precision(settings["precision"], on_gpu=bool(settings["num_gpus"]), is_cluster=machine.is_cluster),
         runner_resources=_resources(settings.get("runner_resources")),
-        placement=settings.get("placement") or PLACEMENTS[0],
+        placement=_placement(settings.get("placement", PLACEMENTS[0])),
     )
+
+
+def _placement(asked: str) -> str:
+    if asked not in PLACEMENTS:
+        raise ConfigError(f"ray.placement={asked}: expected {' or '.join(PLACEMENTS)}.")
+    return asked
 
 
 def _num_runners(asked: int | None, num_cpus: int, overlaps_sampling: bool, learners: int, machine: Machine) -> int:

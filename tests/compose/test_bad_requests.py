@@ -21,7 +21,7 @@ def refuse(monkeypatch, capsys, tmp_path):
 
     def refused(*words, main=run, config_name="config"):
         register_schema()
-        monkeypatch.setattr("tune.sweep.start_ray", lambda *_: pytest.fail("the request was not refused"))
+        monkeypatch.setattr("tune.execution.start_ray", lambda *_: pytest.fail("the request was not refused"))
         monkeypatch.setattr(sys, "argv", ["run.py", f"paths.outputs={tmp_path / 'outputs'}", *words])
         with pytest.raises(SystemExit) as stop:
             run_app(main, config_name=config_name)
@@ -88,6 +88,9 @@ def test_unknown_key_lists_the_keys(refuse, word, expected):
         ("checkpoint.keep=0", ["checkpoint.keep=0"]),
         ("seed=-1", ["seed=-1"]),
         ("tuner.num_trials=3", ["num_trials=3"]),
+        ("ray.num_learners=0", ["ray.num_learners=0"]),
+        ("ray.num_learners=2", ["ray.num_learners=2"]),
+        ("ray.placement=near", ["ray.placement=near", "pack", "spread"]),
         ("ray.num_env_runners=0", ["ray.num_env_runners=0", "at least one"]),
         ("ray.envs_per_runner=0", ["ray.envs_per_runner=0"]),
         ("ray.num_cpus=4096", ["ray.num_cpus=4096", "cores"]),
@@ -266,7 +269,7 @@ GAMMA = "+tuner.space={algo.training.gamma: {uniform: [0.9, 0.99]}}"
         (("tuner=grid",), ["needs to know what to search", "+tuner.space="]),
         (("tuner=grid", "+tuner.space={algo.training.learning_rate: {grid: [1]}}"), ["learning_rate", "lr", "gamma"]),
         (("tuner=grid", "+tuner.space={sede: {grid: [1]}}"), ["sede", "seed"]),
-        (("tuner=grid", "+tuner.space={seed: {gird: [1]}}"), ["gird", "grid, choice, uniform"]),
+        (("tuner=grid", "+tuner.space={seed: {lattice: [1]}}"), ["lattice", "grid, choice, uniform"]),
         (("tuner=grid", "+tuner.space={seed: [0, 1]}"), ["seed", "expected a domain"]),
         (("tuner=grid", "+tuner.space={model: {grid: [cnn, vti]}}"), ["vti", "vit"]),
         (("tuner=grid", "+tuner.space={tuner.num_trials: {grid: [1]}}"), ["tuner.num_trials cannot differ"]),

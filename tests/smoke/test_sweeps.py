@@ -73,19 +73,18 @@ def trial_processes(command):
     return [process for process in family if process.name().startswith("ray::Trial")]
 
 
-def test_a_trial_that_diverges_is_told_of_and_the_others_are_trained_and_scored(start, folder):
-    space = "{algo.training.lr: {grid: [1.0e-3, 1.0e+30, 3.0e-3]}, algo.training.gamma: {uniform: [0.9, 0.99]}}"
-    words = ("tuner=asha", "tuner.num_trials=1", "tuner.num_concurrent=3", "stop.frames=1500", f"+tuner.space={space}")
+def test_a_trial_that_diverges_is_told_of_and_the_other_is_trained_and_scored(start, folder):
+    space = "{algo.training.lr: {grid: [1.0e-3, 1.0e+30]}, algo.training.gamma: {uniform: [0.9, 0.99]}}"
+    words = ("tuner=asha", "tuner.num_trials=1", "tuner.num_concurrent=2", "stop.frames=1500", f"+tuner.space={space}")
     run = start(*words)
     assert run.finish(240) == 0, run.output
     ends = {name: record["state"] for name, record in records(folder).items()}
     assert ends["00001"] == "failed", run.output
-    assert {ends["00000"], ends["00002"]} <= {"finished", "stopped"}
-    assert "finished" in ends.values()
+    assert ends["00000"] == "finished"
     assert re.search(r"error: Trial 00001 lr=1e\+30 .*FloatingPointError: .*diverged", run.output), run.output
     assert "Traceback" not in run.output
     gammas = {record["assigned"]["algo.training.gamma"] for record in records(folder).values()}
-    assert len(gammas) == 1  # one setting, at three points of the grid
+    assert len(gammas) == 1  # one setting, at both points of the grid
     for name, end in ends.items():
         trial = folder / "trials" / name
         config = yaml.safe_load((trial / "config.yaml").read_text())

@@ -11,7 +11,7 @@ from experiments.model_size import ModelSize
 from experiments.plan import Plan
 from experiments.runs import create_run_folder, write_config
 from experiments.tracker import Tracker
-from tune import conclusion, sweep
+from tune import conclusion, descriptions, sweep
 from tune.compose import TrialConfigs
 from tune.interrupt import Interrupt
 from tune.preparation import Preparation
@@ -175,13 +175,13 @@ def test_the_first_port_on_which_nobody_listens_is_proposed():
     with socket.socket() as one, socket.socket() as other:
         first = next(port for port in range(20_001, 30_000) if _listens(one, port))  # nobody connects from these
         second = next(port for port in range(first + 1, 30_000) if _listens(other, port))
-        proposed = sweep._free_port(first)
+        proposed = descriptions._free_port(first)
         assert proposed > first
         assert proposed != second
         for port in range(first, proposed):
             with socket.socket() as taken:
                 assert not _listens(taken, port)
-    assert sweep._free_port(first) == first
+    assert descriptions._free_port(first) == first
 
 
 def _listens(listener, port):
