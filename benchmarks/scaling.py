@@ -19,7 +19,7 @@ from typing import Any, cast
 from benchmarks.cluster_nodes import Cluster
 from benchmarks.setting import run_config, table
 from experiments.algorithm import build_config
-from experiments.plan import Plan
+from experiments.plan import Plan, fast_precision
 
 ROOT = Path(__file__).resolve().parent.parent
 _WORDS = ("algo=ppo", "env=carracing")
@@ -63,7 +63,7 @@ def measure(runners: int, seconds: float, in_cluster: bool) -> Measured:
         learner_threads=torch.get_num_threads(),
         has_own_cores=False,
         process_cpus=1.0 if in_cluster else 0.1,
-        precision="float32",
+        precision=fast_precision(on_gpu=False),
     )
     if in_cluster:
         environment = {"working_dir": str(ROOT), "env_vars": {"OMP_NUM_THREADS": "1"}}
@@ -72,16 +72,19 @@ def measure(runners: int, seconds: float, in_cluster: bool) -> Measured:
         start_ray(plan, num_cpus=runners)
     rllib = build_config(config, plan)
     algorithm: Any = cast(type[RacingAlgorithm], rllib.algo_class)(rllib)
-    steps, decisions, fragments, began = algorithm.config.rollout_steps, 0, {}, 0.0
-    number = 0
-    while number < _WARM_UP or time.perf_counter() - began < seconds:
-        if number == _WARM_UP:
-            began, decisions = time.perf_counter(), 0
+
+    def rollout() -> dict[int, Any]:
         algorithm.publish_weights()
-        algorithm.request_fragments(steps)
-        fragments = algorithm.collect_fragments()
+        algorithm.request_fragments(algorithm.config.rollout_steps)
+        fragments: dict[int, Any] = algorithm.collect_fragments()
+        return fragments
+
+    for _ in range(_WARM_UP):
+        fragments = rollout()
+    began, decisions = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds:
+        fragments = rollout()
         decisions += sum(fragment.decisions for fragment in fragments.values())
-        number += 1
     rate = decisions / (time.perf_counter() - began)
     in_last = sum(fragment.decisions for fragment in fragments.values())
     sent = sum(len(pickle.dumps(fragment, protocol=5)) for fragment in fragments.values())

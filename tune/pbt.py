@@ -116,6 +116,8 @@ class Pbt(PopulationBasedTraining):
         state = self._trial_state[trial]
         looked_at, trained = state.last_perturbation_time, state.last_train_time
         super()._exploit(tune_controller, trial, trial_to_clone)
+        source = trial_to_clone.trial_id.rpartition("_")[2]
+        trial.set_config(trial.config | {ADOPTED: f"{source} at {trained:,} frames"})
         state.last_perturbation_time, state.last_train_time = looked_at, trained
 
     def _get_new_config(self, trial: Any, trial_to_clone: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -127,9 +129,7 @@ class Pbt(PopulationBasedTraining):
                 break
         else:
             config, operations = self._with_values_of(trial.config, trial_to_clone.config), {}
-        frames = int((trial.last_result or {}).get(metrics.FRAMES, 0))
-        source = trial_to_clone.trial_id.rpartition("_")[2]
-        return config | {ADOPTED: f"{source} at {frames:,} frames"}, operations
+        return config, operations
 
     def _with_values_of(self, config: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         """Return a config with another's values of what is searched, within their domains."""
