@@ -14,8 +14,8 @@ from envs.app import ROOT
 from envs.errors import ConfigError
 from experiments.cluster_nodes import check_nodes, living_nodes, required_distributions
 from experiments.cluster_probe import check_answer, find_cluster
-from experiments.machine import Machine, local_machine
-from experiments.placement import NodeRoom, count_trials
+from experiments.machine import Machine, NodeRoom, local_machine
+from experiments.placement import count_trials
 from experiments.plan import Plan
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 
 from envs.app import ROOT
 from envs.errors import ConfigError
-from experiments.placement import NodeRoom
+from experiments.machine import NodeRoom
 
 _MOST_LINES = 8
 _INTERNAL = ("object_store_memory", "node:", "accelerator_type:")  # beginnings of what Ray adds for itself

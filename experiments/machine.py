@@ -7,7 +7,25 @@ import joblib
 import psutil
 
 from envs.errors import ConfigError
-from experiments.placement import NodeRoom
+
+_FIRST = ("CPU", "GPU", "memory")  # in a list of resources; the others follow by name
+
+
+@dataclass(frozen=True)
+class NodeRoom:
+    """What a node has for trials.
+
+    Attributes:
+        address: Its IP.
+        resources: What Ray knows of it: `CPU`, `GPU`, `memory` in bytes, custom ones; what it has none of is not there.
+    """
+
+    address: str
+    resources: dict[str, float]
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{self.address}: {say_resources(self.resources) or 'nothing for trials'}"
 
 
 @dataclass(frozen=True)
@@ -65,3 +83,11 @@ def local_machine(settings: dict[str, Any]) -> Machine:
         num_gpus=num_gpus,
         memory_bytes=psutil.virtual_memory().available,
     )
+
+
+def say_resources(resources: dict[str, float]) -> str:
+    """Return resources as a person writes them: `CPU 8, memory 31.2 GB, trackmania 1`."""
+    first = [name for name in _FIRST if resources.get(name)]
+    names = [*first, *sorted(name for name, value in resources.items() if value and name not in first)]
+    shown = {name: f"{resources[name] / 1e9:.1f} GB" if name == "memory" else f"{resources[name]:g}" for name in names}
+    return ", ".join(f"{name} {shown[name]}" for name in names)

@@ -2,38 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from envs.errors import ConfigError
-
-if TYPE_CHECKING:
-    from experiments.machine import Machine
-    from experiments.plan import Plan
+from experiments.machine import Machine, NodeRoom, say_resources
+from experiments.plan import Plan
 
 _UNITS = 10_000  # Ray counts in ten-thousandths, rounded down: three times 2/3 of a core fit into two
 _MOST_LINES = 8
-_FIRST = ("CPU", "GPU", "memory")  # in a list of resources; the others follow by name
 
 
-@dataclass(frozen=True)
-class NodeRoom:
-    """What a node has for trials.
-
-    Attributes:
-        address: Its IP.
-        resources: What Ray knows of it: `CPU`, `GPU`, `memory` in bytes, custom ones; what it has none of is not there.
-    """
-
-    address: str
-    resources: dict[str, float]
-
-    def __str__(self) -> str:
-        """Say it in one line."""
-        return f"{self.address}: {say_resources(self.resources) or 'nothing for trials'}"
-
-
-def check_fits(machine: "Machine", plan: "Plan") -> None:
+def check_fits(machine: Machine, plan: Plan) -> None:
     """Check that a cluster whose nodes do nothing else has room for one trial; on one machine `make_plan` sees to it.
 
     Raises:
@@ -53,7 +31,7 @@ def check_fits(machine: "Machine", plan: "Plan") -> None:
         raise ConfigError(_refusal(machine.nodes, runner, what, "ray.num_env_runners or ray.runner_resources"))
 
 
-def count_trials(nodes: Sequence[NodeRoom], plan: "Plan") -> int:
+def count_trials(nodes: Sequence[NodeRoom], plan: Plan) -> int:
     """Return how many trials of this plan fit at once on nodes that do nothing else, each where it leaves most room."""
     learner, runner = _kinds(plan)
     free = [_units(node.resources) for node in nodes]
@@ -68,20 +46,12 @@ def count_trials(nodes: Sequence[NodeRoom], plan: "Plan") -> int:
         count += 1
 
 
-def say_resources(resources: dict[str, float]) -> str:
-    """Return resources as a person writes them: `CPU 8, memory 31.2 GB, trackmania 1`."""
-    first = [name for name in _FIRST if resources.get(name)]
-    names = [*first, *sorted(name for name, value in resources.items() if value and name not in first)]
-    shown = {name: f"{resources[name] / 1e9:.1f} GB" if name == "memory" else f"{resources[name]:g}" for name in names}
-    return ", ".join(f"{name} {shown[name]}" for name in names)
-
-
 def _units(resources: dict[str, float]) -> dict[str, int]:
     """Return resources as Ray counts them."""
     return {name: math.floor(value * _UNITS + 1e-6) for name, value in resources.items()}
 
 
-def _kinds(plan: "Plan") -> tuple[dict[str, float], dict[str, float]]:
+def _kinds(plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
     """Return what a learner takes, and what a runner does: a trial has no other processes."""
     bundles = plan.bundles()
     return bundles[0], bundles[-1]

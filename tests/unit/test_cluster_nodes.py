@@ -8,8 +8,7 @@ import pytest
 from envs.errors import ConfigError
 from experiments.cluster import check_outputs_last, cluster_machine, find_machine, job_id
 from experiments.cluster_nodes import NodeReport, check_reports, installed_versions, required_distributions
-from experiments.machine import local_machine
-from experiments.placement import NodeRoom
+from experiments.machine import NodeRoom, local_machine
 
 SETTINGS = {"address": "10.0.0.1:6379", "num_cpus": None, "num_gpus": 0, "start_timeout_s": 5}
 NODES = [

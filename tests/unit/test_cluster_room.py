@@ -7,7 +7,7 @@ import pytest
 from experiments import cluster
 from experiments.cluster import ClusterRoom
 from experiments.cluster_stop import StopDesk, stop_watch
-from experiments.placement import NodeRoom
+from experiments.machine import NodeRoom
 from experiments.plan import Plan
 from tune.records import TrialRecords
 from tune.source import TrialSource

@@ -4,8 +4,8 @@ import pytest
 
 from envs.errors import ConfigError
 from experiments.cluster import cluster_machine
-from experiments.machine import Machine
-from experiments.placement import NodeRoom, check_fits, count_trials
+from experiments.machine import Machine, NodeRoom
+from experiments.placement import check_fits, count_trials
 from experiments.plan import Plan, make_plan
 
 
