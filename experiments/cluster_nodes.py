@@ -1,6 +1,7 @@
 """What each node of a connected cluster is: its versions, whether it sees our folder, and what it has for trials."""
 
 import platform
+import time
 import tomllib
 import uuid
 from collections.abc import Collection, Sequence
@@ -15,6 +16,7 @@ from envs.app import ROOT
 from envs.errors import ConfigError
 from experiments.machine import NodeRoom
 
+_DEATH_S = 20.0  # in which Ray gives up a node that was killed, with its usual settings
 _MOST_LINES = 8
 _INTERNAL = ("object_store_memory", "node:", "accelerator_type:")  # beginnings of what Ray adds for itself
 
@@ -130,26 +132,41 @@ def describe_node(distributions: list[str], canary: str | None) -> tuple[dict[st
 
 
 def _ask(distributions: Collection[str], canary: Path | None, timeout_s: float) -> tuple[list[NodeReport], list[str]]:
-    """Return what the living nodes say, and lines about those that do not."""
+    """Return what the living nodes say, and lines about those that do not; one that dies meanwhile is none of them."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     # Our own function: that it can be imported there shows that the code has arrived.
     ask = ray.remote(num_cpus=0, max_retries=0)(describe_node)
-    asked: dict[Any, str] = {}
+    asked: dict[Any, dict[str, Any]] = {}
     for node in ray.nodes():
         if node["Alive"]:
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             words = (list(distributions), None if canary is None else str(canary))
-            asked[ask.options(scheduling_strategy=there).remote(*words)] = node["NodeManagerAddress"]
+            asked[ask.options(scheduling_strategy=there).remote(*words)] = node
     answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=timeout_s)
-    problems = [f"{asked[reference]}: no answer within {timeout_s:g} s (ray.start_timeout_s)" for reference in silent]
+    problems = {
+        asked[reference]["NodeID"]: f"no answer within {timeout_s:g} s (ray.start_timeout_s)" for reference in silent
+    }
     reports = []
     for reference in answered:
         try:
             versions, sees = ray.get(reference)
         except ray.exceptions.RayError as error:
-            problems.append(f"{asked[reference]}: {str(error).strip().splitlines()[-1]}")
+            problems[asked[reference]["NodeID"]] = str(error).strip().splitlines()[-1]
         else:
-            reports.append(NodeReport(asked[reference], versions, sees))
-    return reports, problems
+            reports.append(NodeReport(asked[reference]["NodeManagerAddress"], versions, sees))
+    addresses = {node["NodeID"]: node["NodeManagerAddress"] for node in asked.values()}
+    return reports, [f"{addresses[one]}: {problems[one]}" for one in _still_alive(problems)]
+
+
+def _still_alive(nodes: Collection[str]) -> list[str]:
+    """Return which of these nodes live on: Ray lists one that was killed for another 15 s."""
+    import ray
+
+    deadline = time.monotonic() + _DEATH_S
+    while True:
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        if not alive & set(nodes) or time.monotonic() > deadline:
+            return [node for node in nodes if node in alive]
+        time.sleep(0.5)

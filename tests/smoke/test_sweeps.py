@@ -175,7 +175,6 @@ def test_a_trial_whose_process_is_killed_goes_on_from_its_newest_checkpoint(star
     assert f"Going on from {newest.resolve()}." in (folder / "run.log").read_text()
     frames = rows(folder, 0)
     assert frames == sorted(frames)
-    assert int(newest.name[7:]) in [int(value) for value in frames]  # the branch that was lost began after it
     wall_s = rows(folder, 0, "time/wall_s")
     assert wall_s == sorted(wall_s)
     assert wall_s[-1] <= time.time() - began  # no second counts twice
