@@ -15,7 +15,6 @@ from tune.space.space import SearchSpace
 
 Assignment = dict[str, Any]
 MOST_DRAWS = 1_000  # for one setting, where constraints refuse
-_DIGITS = 4  # of a number that is drawn: no search is finer, and people read them
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,13 @@ class Single(Proposer):
         return 1
 
     def planned(self) -> list[Assignment]:
-        """Return the one that changes nothing."""
+        """Return the one that changes nothing.
+
+        Raises:
+            ConfigError: The constraints do not allow it.
+        """
+        if not self._is_allowed({}):
+            raise ConfigError("tuner.constraints do not allow the config as it is; change it, or drop the constraint.")
         return [{}]
 
 
@@ -167,13 +172,6 @@ class Random(Proposer):
         """Return all settings at all points of the grid."""
         return [drawn for number in range(self._num_trials) for drawn in self._setting(number)]
 
-    def _rounded(self, drawn: Assignment) -> Assignment:
-        domains = self._space.domains
-        return {
-            key: domains[key].nearest(_significant(value)) if isinstance(value, float) else value
-            for key, value in drawn.items()
-        }
-
     def _setting(self, number: int) -> list[Assignment]:
         """Draw one setting until the constraints allow it at all points of the grid.
 
@@ -185,17 +183,13 @@ class Random(Proposer):
             for point in self._space.grid():
                 # The same numbers at every point: a setting is compared with itself under other seeds.
                 rng = np.random.default_rng([self._seed, number, attempt])
-                drawn.append(point | self._rounded(self._space.sample(rng, point)))
+                drawn.append(point | self._space.sample(rng, point))
             if all(map(self._is_allowed, drawn)):
                 return drawn
         raise ConfigError(
             f"tuner.constraints refused {MOST_DRAWS} settings in a row that were drawn from tuner.space. "
             "Make them wider, or the ranges narrower."
         )
-
-
-def _significant(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
 
 
 def need_space(space: SearchSpace, tuner: str) -> None:

@@ -163,6 +163,17 @@ def test_a_space_reads_from_the_command_line_with_and_without_a_plus(compose):
     assert compose(f"tuner.constraints=['{limit}']")["tuner"]["constraints"] == [limit]
 
 
+def test_an_experiments_space_is_added_to_or_replaced(compose):
+    own = compose("experiment=carracing_ppo_sweep")["tuner"]["space"]
+    lr = "algo.training.lr: {choice: [1e-4, 1e-3]}"
+    words = ("experiment=carracing_ppo_sweep", "+tuner.space={seed: {grid: [0, 1]}}")
+    assert compose(*words)["tuner"]["space"] == own | {"seed": {"grid": [0, 1]}}
+    merged = compose("experiment=carracing_ppo_sweep", f"+tuner.space={{{lr}}}")["tuner"]["space"]
+    assert set(merged["algo.training.lr"]) == {"loguniform", "choice"}  # which parse_domain refuses, with the way out
+    replaced = compose("experiment=carracing_ppo_sweep", "tuner.space=null", f"+tuner.space={{{lr}}}")
+    assert replaced["tuner"]["space"] == {"algo.training.lr": {"choice": [1e-4, 1e-3]}}
+
+
 def test_a_space_with_dotted_keys_stays_in_the_configs_of_its_trials(trials):
     config = trials(f"+{SPACE}").config({"model": "vit", "algo.training.lr": 1e-4})
     assert config["tuner"]["space"]["algo.training.lr"] == {"loguniform": [1e-5, 1e-3]}

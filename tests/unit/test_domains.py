@@ -78,6 +78,25 @@ def test_a_normal_range_has_its_mean_and_deviation(draw):
     assert domain("normal", 3, 0.5).corners() == [1.5, 4.5]
 
 
+@pytest.mark.parametrize(
+    ("kind", "values", "decimals"),
+    [
+        ("uniform", [0.1, 0.3], 4),  # four digits of 0.1 to 0.3
+        ("uniform", [0.99991, 0.99999], 8),  # four of the width, 0.00008
+        ("loguniform", [1e-5, 9e-5], 8),
+        ("normal", [1000, 0.05], 5),
+    ],
+)
+def test_draws_are_short_enough_to_read_and_as_fine_as_their_range(draw, kind, values, decimals):
+    drawn = draw(domain(kind, *values))
+    assert all(value == pytest.approx(round(value, decimals), abs=1e-13) for value in drawn)
+    assert len(set(drawn)) > 500
+
+
+def test_values_of_a_list_are_drawn_as_they_stand(draw):
+    assert set(draw(domain("choice", 0.99995, 0.999975))) == {0.99995, 0.999975}
+
+
 @pytest.mark.parametrize("kind", ["choice", "grid"])
 def test_a_list_gives_its_own_values_and_no_one_can_change_them(draw, kind):
     values = [None, True, 3, 0.5, "vit", [8, [8]]]
@@ -113,6 +132,21 @@ def test_a_search_finds_values_of_the_domain(kind, values):
     found = [one.suggest(study.ask(), "x") for _ in range(30)]
     assert all(one.contains(value) and isinstance(value, PLAIN) for value in found)
     assert len({repr(value) for value in found}) >= 3
+
+
+def test_a_search_learns_which_of_true_and_one_it_chose():  # to Python, and so to Optuna, they are equal
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=3))
+    remembered = set()
+    for _ in range(20):
+        trial = study.ask()
+        chosen = domain("choice", True, 1).suggest(trial, "x")
+        study.tell(trial, 0.0)
+        remembered.add((repr(chosen), repr(study.trials[-1].params["x"])))
+    assert len(remembered) == 2
+    assert {chosen for chosen, _ in remembered} == {"True", "1"}
+    assert len({known for _, known in remembered}) == 2
 
 
 def test_a_search_of_a_normal_range_chooses_quantiles():
@@ -159,7 +193,7 @@ def test_a_mutated_value_is_brought_back_into_its_range(kind, values, mutated, e
         (3, ["expected a domain"]),
         ({}, ["expected one domain, got none", "lograndint"]),
         ({"when": {"model": "vit"}}, ["got none"]),
-        ({"choice": [1], "grid": [2]}, ["choice and grid"]),
+        ({"choice": [1], "grid": [2]}, ["choice and grid", "tuner.space=null"]),
         ({"log_uniform": [1, 2]}, ["log_uniform", "loguniform", "quniform", "normal"]),
         ({"choice": []}, ["at least one"]),
         ({"choice": "cnn"}, ["list"]),
@@ -185,6 +219,12 @@ def test_a_mutated_value_is_brought_back_into_its_range(kind, values, mutated, e
         ({"quniform": [0, 1, 0]}, ["step above 0"]),
         ({"quniform": [0, 1, -0.5]}, ["step above 0"]),
         ({"quniform": [0, 1, 0.3]}, ["0.3", "do not end at 1"]),
+        ({"quniform": [0, 1, 1e-20]}, ["larger step"]),  # no generator counts so far
+        ({"quniform": [0, 1, 1e-320]}, ["larger step"]),
+        ({"randint": [0, 2**64]}, ["expected numbers", "9e+15"]),
+        ({"randint": [0, 10**400]}, ["expected numbers", "9e+15"]),  # no float
+        ({"uniform": [-1e308, 1e308]}, ["expected numbers", "9e+15"]),  # their difference is infinite
+        ({"normal": [1e308, 1e308]}, ["expected numbers", "9e+15"]),
         ({"normal": [0, 0]}, ["above 0"]),
         ({"normal": [0]}, ["[MEAN, SD]"]),
     ],

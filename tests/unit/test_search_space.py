@@ -53,7 +53,6 @@ def test_the_first_grid_key_changes_slowest_and_others_are_left_out():
     ]
     assert space.num_grid_points() == 4
     assert space.has_grid
-    assert not space.is_finite
 
 
 @pytest.mark.parametrize("nothing", [{}, None])
@@ -63,7 +62,6 @@ def test_an_empty_space_is_one_trial_as_it_stands(nothing, rng):
     assert space.num_grid_points() == 1
     assert space.sample(rng) == {}
     assert not space.has_grid
-    assert space.is_finite
 
 
 def test_a_million_points_and_more_are_counted_at_once():  # one by one, it would not end
@@ -172,6 +170,19 @@ def test_what_is_given_is_not_drawn_again(rng):
     assert space.sample(rng, {"model": "vit"}).keys() == {"model.depth"}
 
 
+def test_what_is_given_changes_nothing_of_what_else_is_drawn():
+    space = parse(
+        {
+            "model": {"grid": ["cnn", "vit"]},
+            "model.depth": {"choice": [2, 4, 6], "when": {"model": "vit"}},
+            "algo.training.lr": {"uniform": [0, 1]},
+        }
+    )
+    cnn, vit = (space.sample(np.random.default_rng(5), {"model": model}) for model in ("cnn", "vit"))
+    assert vit.keys() - cnn.keys() == {"model.depth"}
+    assert cnn["algo.training.lr"] == vit["algo.training.lr"]  # else the models were compared at two learning rates
+
+
 def test_a_grid_key_is_never_drawn(rng):
     space = parse({"seed": {"grid": [0, 1]}, "env.x": {"choice": [1, 2], "when": {"seed": 1}}})
     assert space.sample(rng) == space.sample(rng, {"seed": 0}) == {}
@@ -251,10 +262,18 @@ def test_the_first_broken_constraint_is_named():
     ("space", "words"),
     [
         (3, ["expected keys with domains"]),
+        (
+            {
+                "algo.x": {"choice": [1], "when": {"algo": "ppo"}},
+                "algo.y": {"choice": [1], "when": {"algo.x": 1}},
+            },
+            ["no key is part of a trial", "`when` of algo.x, algo.y"],
+        ),
+        ({"seed": {"choice": [1], "when": {"env.n": 9}}, "env.n": {"randint": [1, 4]}}, ["never 9", "1 to 4"]),
         ({"algo training": {"choice": [1]}}, ["dotted key"]),
         ({1: {"choice": [1]}}, ["dotted key"]),
         ({"model": {"choice": ["cnn", 3]}}, ["model", "words"]),
-        ({"model": {"uniform": [0, 1]}}, ["model", "words"]),
+        ({"model": {"uniform": [0, 1]}}, ["model", "words", "got {'uniform': [0, 1]}"]),
         ({"seed": {"choice": [1], "when": "vit"}}, ["seed", "when", "vit"]),
         ({"seed": {"choice": [1], "when": {}}}, ["seed", "when"]),
         ({"seed": {"choice": [1], "when": {"seed": 1}}}, ["seed", "another key"]),
@@ -304,6 +323,9 @@ def test_what_makes_no_sense_is_refused_in_words(space, words):
             "paths",
         ),
         *("tracking.uri", "tracking", "debug", "experiment", "hydra.run.dir", "choices.env"),
+        # They are read once for all trials: different ones would change nothing.
+        *("ray.cpus_per_trial", "ray.start_timeout_s", "evaluation.final_episodes", "evaluation.final_first_seed"),
+        *("evaluation.videos", "evaluation.register"),
     ],
 )
 def test_keys_of_the_sweep_itself_differ_between_no_trials(key):

@@ -26,6 +26,7 @@ def test_a_single_run_is_the_config_as_it_is():
     assert (single.planned(), single.num_total, single.is_exhausted) == ([{}], 1, True)
     assert "Choose who searches it" in refusal(Single, SEEDS)
     assert "tuner=grid" in refusal(Single, {}, num_trials=3)
+    assert "do not allow the config as it is" in refusal(Single, {}, is_allowed=lambda assigned: False)
 
 
 def test_a_grid_is_tried_as_a_whole_as_often_as_asked():

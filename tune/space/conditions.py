@@ -51,13 +51,13 @@ def check_can_be(key: str, condition: Condition, named: Domain) -> None:
     Raises:
         ConfigError: The key that it names has no such value, or is a range of floats.
     """
-    where = f"tuner.space: {key}: when: {condition.key}"
-    if named.values() is None and not isinstance(named, Integers | Steps):
+    where, values = f"tuner.space: {key}: when: {condition.key}", named.values()
+    if values is None and not isinstance(named, Integers | Steps):
         raise ConfigError(f"{where}: its domain is a range, which hits no value exactly; conditions need a list.")
     for value in condition.alternatives:
         if not named.contains(value):
-            can = named.values() if named.values() is not None else named
-            raise ConfigError(f"{where}: it is never {value}; in this space it is one of {can}.")
+            can = f"one of {values}" if values is not None else " to ".join(map(str, named.corners()))
+            raise ConfigError(f"{where}: it is never {value}; in this space it is {can}.")
 
 
 def in_order(conditions: Conditions) -> list[str]:
@@ -96,6 +96,7 @@ def ways_to(key: str, conditions: Conditions) -> Iterator[dict[str, Any]]:
     """Yield what other keys may be for this one to be part of a trial: values of all keys that it needs."""
 
     def extend(so_far: dict[str, Any], open_conditions: tuple[Condition, ...]) -> Iterator[dict[str, Any]]:
+        """Yield all ways that begin with values of some keys; `open_conditions` are those not looked at yet."""
         if not open_conditions:
             yield so_far
             return

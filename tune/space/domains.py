@@ -38,6 +38,11 @@ def parse_domain(key: str, section: Any) -> Domain:
     for kind in found:
         if kind not in KINDS:
             raise ConfigError(f"{where}: there is no domain {kind}. The kinds are {kinds}; {WHEN} may stand beside.")
-    if len(found) != 1:
-        raise ConfigError(f"{where}: expected one domain, got {' and '.join(found) or 'none'}. The kinds are {kinds}.")
+    if not found:
+        raise ConfigError(f"{where}: expected one domain, got none. The kinds are {kinds}.")
+    if len(found) > 1:
+        raise ConfigError(
+            f"{where}: expected one domain, got {' and '.join(found)}. The command line's space is added to an "
+            "experiment's; put tuner.space=null before it to search nothing else."
+        )
     return KINDS[found[0]].parse(key, found[0], section[found[0]])

@@ -40,11 +40,12 @@ class Choice(Domain):
         return self.values()[int(rng.integers(len(self.options)))]
 
     def suggest(self, trial: Any, key: str) -> Any:
-        """Let a search choose; it sees lists as their text, as it takes no lists."""
-        if any(isinstance(value, list) for value in self.options):
-            by_text = {json.dumps(value): value for value in self.values()}
-            return by_text[trial.suggest_categorical(key, list(by_text))]
-        return trial.suggest_categorical(key, list(self.options))
+        """Let a search choose; it sees texts where it takes no values (lists) or mistakes them (true for 1)."""
+        takes_all = not any(isinstance(value, list) for value in self.options)
+        if takes_all and len(set(self.options)) == len(self.options):
+            return trial.suggest_categorical(key, list(self.options))
+        by_text = {json.dumps(value): value for value in self.values()}
+        return by_text[trial.suggest_categorical(key, list(by_text))]
 
     def values(self) -> list[Any]:
         """Return all values in their order."""

@@ -20,6 +20,7 @@ def all_points(values: Values, conditions: Conditions) -> Iterator[dict[str, Any
     keys = list(values)
 
     def extend(position: int, point: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield all points that begin with one; `position` is of the first key that it has not been asked for."""
         if position == len(keys):
             yield dict(point)
             return

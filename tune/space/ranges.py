@@ -3,15 +3,16 @@
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from envs.errors import ConfigError
-from tune.space.bounds import check_order, check_positive, is_number, numbers
+from tune.space.bounds import ends, is_number, numbers
 from tune.space.domain import Domain
 
 _TAIL = 1e-6  # of a normal distribution, at each end: what a search that thinks in 0 … 1 does not reach
+_DIGITS = 4  # of a number that is drawn: no search is finer, and people read them
 _CORNER_DEVIATIONS = 3.0  # 99.7 % of the draws lie between such corners
 
 
@@ -21,25 +22,25 @@ class Uniform(Domain):
 
     low: float
     high: float
+    is_log: ClassVar[bool] = False
 
     @classmethod
-    def parse(cls, key: str, kind: str, given: Any) -> "Uniform":
-        """Read `uniform: [LOW, HIGH]`.
+    def parse(cls, key: str, kind: str, given: Any) -> Self:
+        """Read `uniform: [LOW, HIGH]` or `loguniform: [LOW, HIGH]`.
 
         Raises:
-            ConfigError: These are not two numbers, the lower one first.
+            ConfigError: These are not two numbers, the lower one first; or not above 0 for a logarithm.
         """
-        where, (low, high) = numbers(key, kind, given, "[LOW, HIGH]")
-        check_order(where, low, high)
+        low, high = ends(key, kind, given, cls.is_log)
         return cls(float(low), float(high))
 
     def sample(self, rng: np.random.Generator) -> float:
         """Draw a value."""
-        return self.nearest(float(rng.uniform(self.low, self.high)))
+        return self._readable(rng.uniform(self.low, self.high))
 
     def suggest(self, trial: Any, key: str) -> float:
         """Let a search choose a value."""
-        return float(trial.suggest_float(key, self.low, self.high))
+        return float(trial.suggest_float(key, self.low, self.high, log=self.is_log))
 
     def corners(self) -> list[float]:
         """Return both ends."""
@@ -59,30 +60,19 @@ class Uniform(Domain):
 
         return ray.tune.uniform(self.low, self.high)
 
+    def _readable(self, drawn: float) -> float:
+        return self.nearest(_rounded(drawn, self.high - self.low))
+
 
 @dataclass(frozen=True)
 class LogUniform(Uniform):
     """A float between two ends whose logarithm is uniform: for rates and other scales."""
 
-    @classmethod
-    def parse(cls, key: str, kind: str, given: Any) -> "LogUniform":
-        """Read `loguniform: [LOW, HIGH]`.
-
-        Raises:
-            ConfigError: These are not two numbers above 0, the lower one first.
-        """
-        where, (low, high) = numbers(key, kind, given, "[LOW, HIGH]")
-        check_order(where, low, high)
-        check_positive(where, low)
-        return cls(float(low), float(high))
+    is_log = True
 
     def sample(self, rng: np.random.Generator) -> float:
         """Draw a value."""
-        return self.nearest(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
-
-    def suggest(self, trial: Any, key: str) -> float:
-        """Let a search choose a value."""
-        return float(trial.suggest_float(key, self.low, self.high, log=True))
+        return self._readable(math.exp(rng.uniform(math.log(self.low), math.log(self.high))))
 
     def ray_domain(self) -> Any:
         """Return Ray's domain."""
@@ -112,7 +102,7 @@ class Normal(Domain):
 
     def sample(self, rng: np.random.Generator) -> float:
         """Draw a value."""
-        return float(rng.normal(self.mean, self.sd))
+        return _rounded(rng.normal(self.mean, self.sd), self.sd)
 
     def suggest(self, trial: Any, key: str) -> float:
         """Let a search choose how much of the distribution lies below the value: Optuna knows no normal ones."""
@@ -132,3 +122,9 @@ class Normal(Domain):
         import ray.tune
 
         return ray.tune.randn(self.mean, self.sd)
+
+
+def _rounded(value: float, width: float) -> float:
+    """Return a number with four digits of it, and of the width of the range that it comes from."""
+    finest = min(abs(value), width) or width
+    return round(float(value), _DIGITS - 1 - math.floor(math.log10(finest)))

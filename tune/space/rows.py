@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from envs.errors import ConfigError
-from tune.space.bounds import check_order, check_positive, is_number, numbers
+from tune.space.bounds import LARGEST, check_order, ends, is_number, numbers
 from tune.space.domain import Domain
 
 
@@ -21,11 +21,12 @@ class Steps(Domain):
     step: float
 
     @classmethod
-    def parse(cls, key: str, kind: str, given: Any) -> "Steps":
+    def parse(cls, key: str, kind: str, given: Any) -> Self:
         """Read `quniform: [LOW, HIGH, STEP]`.
 
         Raises:
-            ConfigError: These are not three numbers, the step is not above 0, or steps from LOW do not reach HIGH.
+            ConfigError: These are not three numbers, the step is not above 0 or too small to count the row, or steps
+                from LOW do not reach HIGH.
         """
         where, (low, high, step) = numbers(key, kind, given, "[LOW, HIGH, STEP]")
         check_order(where, low, high)
@@ -33,7 +34,10 @@ class Steps(Domain):
             raise ConfigError(f"{where}: expected a step above 0, got {step}.")
         if (_exact(high) - _exact(low)) % _exact(step) != 0:
             raise ConfigError(f"{where}: steps of {step} from {low} on do not end at {high}; choose ends that fit.")
-        return cls(low, high, step)
+        row = cls(low, high, step)
+        if row._last > LARGEST:
+            raise ConfigError(f"{where}: the row is too long to count; choose a larger step, or uniform.")
+        return row
 
     @property
     def _last(self) -> int:
@@ -80,20 +84,18 @@ class Integers(Domain):
 
     low: int
     high: int
+    is_log: ClassVar[bool] = False
 
     @classmethod
-    def parse(cls, key: str, kind: str, given: Any) -> "Integers":
+    def parse(cls, key: str, kind: str, given: Any) -> Self:
         """Read `randint: [LOW, HIGH]` or `lograndint: [LOW, HIGH]`.
 
         Raises:
             ConfigError: These are not two whole numbers, the lower one first; or not above 0 for a logarithm.
         """
-        where, (low, high) = numbers(key, kind, given, "[LOW, HIGH]")
+        low, high = ends(key, kind, given, cls.is_log)
         if not (isinstance(low, int) and isinstance(high, int)):
-            raise ConfigError(f"{where}: expected whole numbers.")
-        check_order(where, low, high)
-        if cls is LogIntegers:
-            check_positive(where, low)
+            raise ConfigError(f"tuner.space: {key}: {{{kind}: {given}}}: expected whole numbers.")
         return cls(low, high)
 
     def sample(self, rng: np.random.Generator) -> int:
@@ -102,7 +104,7 @@ class Integers(Domain):
 
     def suggest(self, trial: Any, key: str) -> int:
         """Let a search choose a value."""
-        return int(trial.suggest_int(key, self.low, self.high))
+        return int(trial.suggest_int(key, self.low, self.high, log=self.is_log))
 
     def corners(self) -> list[int]:
         """Return both ends."""
@@ -127,13 +129,11 @@ class Integers(Domain):
 class LogIntegers(Integers):
     """`lograndint`: a whole number between two ends, each doubling equally likely. HIGH is included."""
 
+    is_log = True
+
     def sample(self, rng: np.random.Generator) -> int:
         """Draw a value."""
-        return min(int(math.exp(rng.uniform(math.log(self.low), math.log(self.high + 1)))), self.high)
-
-    def suggest(self, trial: Any, key: str) -> int:
-        """Let a search choose a value."""
-        return int(trial.suggest_int(key, self.low, self.high, log=True))
+        return self.nearest(int(math.exp(rng.uniform(math.log(self.low), math.log(self.high + 1)))))
 
     def ray_domain(self) -> Any:
         """Return Ray's domain, whose upper end is excluded."""

@@ -48,7 +48,7 @@ class SearchSpace:
 
         Raises:
             ConfigError: A key may not be swept, a domain is impossible, or conditions are: unknown, in a circle, on
-                values that never come, contradicting each other.
+                values that never come, contradicting each other, or such that no key is left.
         """
         space = {} if space is None else space
         if not isinstance(space, Mapping):
@@ -60,8 +60,13 @@ class SearchSpace:
             check_sweepable(key)
             domains[key] = parse_domain(key, section)
             if key in GROUPS:
-                _check_words(key, domains[key])
+                _check_words(key, section, domains[key])
         conditions, left_out = _split_conditions(space, base)
+        if space and not conditions:
+            raise ConfigError(
+                f"tuner.space: no key is part of a trial: what `when` of {', '.join(left_out)} asks for is not so in "
+                "the config. Choose it on the command line, or let the space vary the key that `when` names."
+            )
         keys = in_order(conditions)
         for key in keys:
             _check_conditions(key, conditions[key], domains)
@@ -79,11 +84,6 @@ class SearchSpace:
         """Whether there is a key all of whose values are tried."""
         return bool(self._grid_values())
 
-    @property
-    def is_finite(self) -> bool:
-        """Whether every key lists its values."""
-        return all(domain.values() is not None for domain in self.domains.values())
-
     def num_grid_points(self) -> int:
         """Return how many assignments `grid` yields; 1 without a grid. Nothing is enumerated."""
         return num_points(self._grid_values(), self.conditions)
@@ -100,9 +100,11 @@ class SearchSpace:
             given: Values that stand already, such as a grid's point.
 
         Returns:
-            The drawn ones alone. Constraints are not looked at: they need the composed config.
+            The drawn ones alone, the same for a generator in the same state whatever is given. Constraints are not
+            looked at: they need the composed config.
         """
-        return self._fill(given, lambda key, domain: domain.sample(rng))
+        drawn = {key: domain.sample(rng) for key, domain in self.domains.items() if not isinstance(domain, Grid)}
+        return self._fill(given, lambda key, domain: drawn[key])
 
     def suggest(self, trial: Any, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Let a search choose the keys that are no grid.
@@ -143,10 +145,10 @@ class SearchSpace:
         return chosen
 
 
-def _check_words(group: str, domain: Domain) -> None:
+def _check_words(group: str, section: Mapping[str, Any], domain: Domain) -> None:
     values = domain.values()
     if values is None or not all(isinstance(value, str) for value in values):
-        raise ConfigError(f"tuner.space: {group}: a config group takes words, {{choice: [WORD, WORD]}}; got {domain}.")
+        raise ConfigError(f"tuner.space: {group}: a config group takes words, {{choice: [WORD, WORD]}}; got {section}.")
 
 
 def _split_conditions(
