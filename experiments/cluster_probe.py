@@ -34,16 +34,20 @@ def find_cluster(address: str) -> str:
     Raises:
         ConfigError: `auto`, but this machine belongs to no cluster; or an address that we do not take.
     """
+    asked = f"ray.address={address}"
+    if address == "auto" and os.environ.get("RAY_ADDRESS"):
+        address = os.environ["RAY_ADDRESS"]
+        asked += f" with RAY_ADDRESS={address}"
+    elif address == "auto":
+        address = _running_here()
     if address.startswith("ray://"):
         raise ConfigError(
-            f"ray.address={address}: clients of ray:// end with the terminal that opened them. Submit the command as a "
+            f"{asked}: clients of ray:// end with the terminal that opened them. Submit the command as a "
             "Ray Job instead: ray job submit --working-dir . -- python run.py ray=cluster … (docs/cluster.md)."
         )
-    if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or _running_here()
-    host, colon, port = address.rpartition(":")
-    if not (host and colon and port.isdigit()):
-        raise ConfigError(f"ray.address={address}: expected auto or HOST:PORT, such as 10.0.0.5:6379.")
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 2**16):
+        raise ConfigError(f"{asked}: expected auto or HOST:PORT, such as 10.0.0.5:6379.")
     return address
 
 
@@ -56,7 +60,7 @@ def check_answer(address: str, timeout_s: float) -> None:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: no name of a host
         raise ConfigError(
             f"Nobody answers at {address} (ray.address): {error}. Is the head up (ray start --head), and do "
             f"firewalls let port {port} through? See docs/cluster.md."

@@ -1,10 +1,13 @@
 """What the learners of one trial agree on: averaged gradients, equal numbers of steps, moments over all their data."""
 
+import os
+import socket
 from collections.abc import Iterable
 from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 import torch
 import torch.distributed
 
@@ -24,6 +27,10 @@ class Collective:
 
     def __init__(self, address: str, rank: int, size: int, device: torch.device) -> None:
         self.size, self._device = size, device
+        interface = interface_towards(address)
+        if interface is not None:  # else Gloo takes that of the machine's name, which is often loopback
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+            os.environ.setdefault("NCCL_SOCKET_IFNAME", interface)
         torch.distributed.init_process_group(
             backend="nccl" if device.type == "cuda" else "gloo",
             init_method=f"tcp://{address}",
@@ -59,3 +66,16 @@ class Collective:
     def close(self) -> None:
         """Leave the group."""
         torch.distributed.destroy_process_group()
+
+
+def interface_towards(address: str) -> str | None:
+    """Return the network interface through which this machine reaches `HOST:PORT`; None: it has no such name."""
+    host, _, port = address.rpartition(":")
+    family, kind, protocol, _, target = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.connect(target)  # sends nothing
+        own = probe.getsockname()[0]
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(one.address.partition("%")[0] == own for one in addresses):
+            return str(name)
+    return None

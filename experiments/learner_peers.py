@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from experiments.collective import Collective
 from experiments.fragment import Fragment
@@ -64,8 +65,11 @@ class LearnerPeers:
 
     def __init__(self, config: Any, spaces: Any, plan: Plan, learner: Any) -> None:
         self._learner, self._size = learner, plan.num_learners
-        peer: Any = ray.remote(num_cpus=plan.learner_cpus, num_gpus=plan.num_gpus)(LearnerPeer)
-        self._peers = [peer.remote(config, spaces, plan.learner_threads) for _ in range(plan.num_learners - 1)]
+        self._peers: list[Any] = [
+            booked(plan, rank)(LearnerPeer).remote(config, spaces, plan.learner_threads)
+            for rank in range(1, plan.num_learners)
+        ]
+        ray.get([peer.__ray_ready__.remote() for peer in self._peers], timeout=_START_S)
         address = f"{ray.util.get_node_ip_address()}:{_free_port()}"
         joining = [one.join.remote(address, rank, self._size) for rank, one in enumerate(self._peers, start=1)]
         learner.collective = Collective(address, 0, self._size, learner._device)
@@ -101,6 +105,19 @@ class LearnerPeers:
             ray.kill(peer)
         self._learner.collective.close()
         self._learner.collective = None
+
+
+def booked(plan: Plan, rank: int) -> Any:
+    """Return what makes actors of a class, in this learner's own bundle of the trial's booking (`Plan.bundles`).
+
+    The cores of that bundle are not asked for: a runner, which may be anywhere in the trial's booking, may have taken
+    one, and the learner would wait for it for ever.
+    """
+    group = ray.util.get_current_placement_group()
+    if group is None:
+        return ray.remote(num_cpus=plan.learner_cpus, num_gpus=plan.num_gpus)
+    bundle = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
+    return ray.remote(num_cpus=0, num_gpus=plan.num_gpus, scheduling_strategy=bundle)
 
 
 def _free_port() -> int:

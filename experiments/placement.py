@@ -34,7 +34,7 @@ def check_fits(machine: Machine, plan: Plan) -> None:
 def count_trials(nodes: Sequence[NodeRoom], plan: Plan) -> int:
     """Return how many trials of this plan fit at once on nodes that do nothing else, each where it leaves most room."""
     learner, runner = _kinds(plan)
-    free = [_units(node.resources) for node in nodes]
+    free = [_divided(_units(node.resources), learner) for node in nodes]
     count = 0
     while True:
         for bundle in plan.bundles():
@@ -49,6 +49,14 @@ def count_trials(nodes: Sequence[NodeRoom], plan: Plan) -> int:
 def _units(resources: dict[str, float]) -> dict[str, int]:
     """Return resources as Ray counts them."""
     return {name: math.floor(value * _UNITS + 1e-6) for name, value in resources.items()}
+
+
+def _divided(room: dict[str, int], learner: dict[str, float]) -> dict[str, int]:
+    """Return the room with as much of its GPUs as learners can take: a fraction is of one GPU, never of two."""
+    each = _units(learner).get("GPU", 0)
+    if not 0 < each < _UNITS:
+        return room
+    return room | {"GPU": room.get("GPU", 0) // _UNITS * (_UNITS // each) * each}
 
 
 def _kinds(plan: Plan) -> tuple[dict[str, float], dict[str, float]]:

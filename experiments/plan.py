@@ -1,5 +1,6 @@
 """Who gets what of a machine, decided once: processes, threads, precision and memory."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from envs.errors import ConfigError
 from experiments.machine import Machine, local_machine
 
 PRECISIONS = ("float32", "bfloat16")
+_RAYS_RESOURCES = ("CPU", "GPU", "memory", "object_store_memory")  # not to be asked for as custom ones
 PLACEMENTS = ("pack", "spread")  # a trial's processes: on as few nodes as hold them, or over as many as there are
 # More runners than these make larger rollouts (PPO) or idle (SAC, whose learner is what they wait for).
 _MOST_RUNNERS_IN_TURNS = 8
@@ -120,8 +122,13 @@ def make_plan(
     threads = _num_threads(settings["learner_threads"], num_cpus, runners, overlaps_sampling, machine)
     if not 0 <= settings["num_gpus"] <= machine.num_gpus:
         raise ConfigError(
-            f"ray.num_gpus={settings['num_gpus']:g}: {machine} has {machine.num_gpus:g} GPUs. Choose 0 or as many as "
-            "there are; a fraction shares one between trials."
+            f"ray.num_gpus={settings['num_gpus']:g}: {machine} has {machine.num_gpus:g} GPUs. Choose 0 or 1, if there "
+            "is one; a fraction shares it between trials."
+        )
+    if settings["num_gpus"] > 1:
+        raise ConfigError(
+            f"ray.num_gpus={settings['num_gpus']:g}: a learner computes on one GPU. Choose 1, or a fraction of it; "
+            "ray.num_learners is how a trial uses several."
         )
     _check_learners(learners, settings["num_gpus"], runners, machine)
     process_cpus = min(1.0, share / (runners + learners))
@@ -136,7 +143,7 @@ def make_plan(
         learner_cpus=_learner_cpus(process_cpus, (share - runners * process_cpus) / learners, threads, machine),
         num_learners=learners,
         precision=_precision(settings["precision"], on_gpu=bool(settings["num_gpus"]), is_cluster=machine.is_cluster),
-        runner_resources=_resources(settings.get("runner_resources")),
+        runner_resources=_resources(settings.get("runner_resources"), machine),
         placement=_placement(settings.get("placement", PLACEMENTS[0])),
     )
 
@@ -180,17 +187,35 @@ def _check_learners(asked: int, num_gpus: float, runners: int, machine: Machine)
             f"ray.num_learners={asked}: each learns from the same number of env runners, and {runners} cannot be "
             f"shared out. Choose ray.num_env_runners={asked * max(1, runners // asked)}, or another number of learners."
         )
+    if asked > 1 and 0 < num_gpus < 1:  # NCCL refuses two of a group on one GPU
+        raise ConfigError(
+            f"ray.num_learners={asked} with ray.num_gpus={num_gpus:g} each: learners of one trial cannot share a GPU. "
+            "Choose ray.num_gpus=1, or one learner."
+        )
     if asked * num_gpus > machine.num_gpus:
         raise ConfigError(
             f"ray.num_learners={asked} with ray.num_gpus={num_gpus:g} each: {machine} has {machine.num_gpus:g} GPUs."
         )
 
 
-def _resources(asked: Any) -> dict[str, float]:
+def _resources(asked: Any, machine: Machine) -> dict[str, float]:
     resources = asked or {}
-    if not isinstance(resources, dict) or not all(isinstance(n, int | float) and n > 0 for n in resources.values()):
+    if not isinstance(resources, dict) or not all(
+        isinstance(number, int | float) and 0 < number < math.inf for number in resources.values()
+    ):
         raise ConfigError(
             f"ray.runner_resources={asked}: expected what a runner takes of each, such as {{trackmania: 1}}."
+        )
+    own = [name for name in resources if name in _RAYS_RESOURCES]
+    if own:
+        raise ConfigError(
+            f"ray.runner_resources={asked}: the plan books {', '.join(own)} itself. Expected custom resources, such as "
+            "{trackmania: 1}, that nodes are started with (ray start --resources=…)."
+        )
+    if resources and not machine.is_cluster:
+        raise ConfigError(
+            f"ray.runner_resources={asked}: {machine} has no custom resources, nodes of a cluster have (ray=cluster, "
+            "docs/cluster.md). Leave it null."
         )
     return {str(name): float(number) for name, number in resources.items()}
 

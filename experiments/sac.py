@@ -230,6 +230,7 @@ class SAC(RacingAlgorithm):
         """Return all that training goes on from; of the replay only its index: the data lies in the run folder."""
         return super().training_state() | {
             "updates_due": self._updates_due,
+            "learns_from": self._learns_from,
             "shifts": self._shifts.bit_generator.state,
             "replay": self.replay.state(),
         }
@@ -237,12 +238,13 @@ class SAC(RacingAlgorithm):
     def restore_training_state(self, state: dict[str, Any]) -> None:
         """Take over what `training_state` returned; what runners are driving just now is dropped."""
         self._updates_due = state["updates_due"]
+        self._learns_from = state.get("learns_from", self._learns_from)  # older checkpoints have none
         self._shifts.bit_generator.state = state["shifts"]
         super().restore_training_state(state)
         if not self._is_replay_lost:
             self.replay.restore(state["replay"])
-        elif self.decisions >= self._learns_from:
-            self._learns_from += self.decisions
+        elif self.decisions:
+            self._learns_from = self.decisions + self.config.options.start_after_decisions
             self.notes.append(
                 f"The replay of {self.decisions:,} decisions stayed on another node: the policy fills a new one, and "
                 f"learning goes on after {self.config.options.start_after_decisions:,} decisions."

@@ -1,20 +1,28 @@
-"""Checkpoints on storage that outlives a node (`paths.storage`): s3://, gs://, hdfs://, file://, through pyarrow."""
+"""Storage that outlives a node (`paths.storage`): s3://, gs://, hdfs://, file://, through pyarrow."""
 
-import logging
+import functools
 import os
-import shutil
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+import subprocess
+import sys
 
 import pyarrow.fs
 
+from envs.app import ROOT
 from envs.errors import ConfigError
-from experiments import folders
-from experiments.checkpoints import MANIFEST, PREFIX, find_damage, list_checkpoints
-
-logger = logging.getLogger(__name__)
 
 _PROBE = ".writable"
+_ANSWER_S = 60.0  # pyarrow tries servers that do not answer for many minutes, and cannot be interrupted
+_REFUSED = 3  # exit code of the question below: it cannot be written to
+_QUESTION = f"""
+import sys
+from envs.errors import ConfigError
+from experiments.storage import write_and_read
+try:
+    write_and_read(sys.argv[1])
+except ConfigError as error:
+    print(error, file=sys.stderr)
+    sys.exit({_REFUSED})
+"""
 
 
 def open_storage(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
@@ -33,8 +41,29 @@ def open_storage(uri: str) -> tuple[pyarrow.fs.FileSystem, str]:
     return system, root.rstrip("/")
 
 
+@functools.cache
 def check_storage(uri: str) -> None:
-    """Write, read and delete a file there.
+    """Check that files can be written there, read and deleted; once for all trials of a sweep.
+
+    Raises:
+        ConfigError: They cannot, or nobody answers within a minute; the message says why.
+    """
+    question = [sys.executable, "-c", _QUESTION, uri]
+    try:
+        answer = subprocess.run(question, cwd=ROOT, capture_output=True, text=True, timeout=_ANSWER_S)
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(
+            f"paths.storage={uri} did not answer within {_ANSWER_S:g} s. Are the server's address and the credentials "
+            "right, and do firewalls let it through? See docs/cluster.md, Shared storage."
+        ) from error
+    if answer.returncode == _REFUSED:
+        raise ConfigError(answer.stderr.strip())
+    if answer.returncode != 0:
+        raise ConfigError(f"paths.storage={uri} cannot be written to: {answer.stderr[-500:].strip()}")
+
+
+def write_and_read(uri: str) -> None:
+    """Write, read and delete a file there, however long that takes.
 
     Raises:
         ConfigError: One of it fails; the message says why.
@@ -48,99 +77,7 @@ def check_storage(uri: str) -> None:
         with system.open_input_stream(path) as file:
             content = file.read()
         system.delete_file(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"paths.storage={uri} cannot be written to: {error}.") from error
     if content != b"chicane":
         raise ConfigError(f"paths.storage={uri}: what was written there came back as something else.")
-
-
-class CheckpointMirror:
-    """A trial's checkpoints on remote storage, copied in the background, one after another.
-
-    A copy's manifest is written last: one without is no checkpoint.
-
-    Args:
-        uri: Of the storage; checkpoints go below it as below `paths.outputs`, `NAME/RUN/trials/ID/checkpoints`.
-        trial: The trial's folder here.
-    """
-
-    def __init__(self, uri: str, trial: Path) -> None:
-        self._system, root = open_storage(uri)
-        self._root = "/".join([root, *trial.parts[-4:], folders.CHECKPOINTS])
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
-        self._last: Future[None] | None = None
-
-    def push(self, checkpoint: Path, keep: int) -> None:
-        """Begin to copy a checkpoint; `wait` waits for it.
-
-        Raises:
-            OSError: The copy before it failed.
-        """
-        if self._last is not None and self._last.done():
-            self._last.result()
-        self._last = self._thread.submit(self._push, checkpoint, keep)
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait until everything is there.
-
-        Raises:
-            OSError: It could not be copied.
-            TimeoutError: It takes longer.
-        """
-        if self._last is not None:
-            self._last.result(timeout_s)
-
-    def pull_newest(self, folder: Path) -> Path | None:
-        """Copy the newest whole checkpoint into `folder`, unless one as new is there; return what was copied.
-
-        Raises:
-            OSError: The storage does not answer.
-        """
-        names = self._names()
-        local = [path.name for path in list_checkpoints(folder)]
-        if not names or (local and local[-1] >= names[-1]):
-            return None
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh, final = folder / f".{names[-1]}.{os.getpid()}", folder / names[-1]
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()  # else the copy fails
-        pyarrow.fs.copy_files(
-            f"{self._root}/{names[-1]}",
-            str(fresh),
-            source_filesystem=self._system,
-            destination_filesystem=pyarrow.fs.LocalFileSystem(),
-        )
-        damage = find_damage(fresh)
-        if damage is not None:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise OSError(f"{self._root}/{names[-1]} came damaged: {damage}")
-        os.replace(fresh, final)
-        folders.point(folder / folders.LATEST, final)
-        logger.info("Fetched %s from storage.", final)
-        return final
-
-    def close(self) -> None:
-        """End the thread, without waiting for what it does."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def _push(self, checkpoint: Path, keep: int) -> None:
-        remote = f"{self._root}/{checkpoint.name}"
-        self._system.create_dir(remote, recursive=True)
-        files = [path for path in checkpoint.iterdir() if path.name != MANIFEST]
-        for path in [*sorted(files), checkpoint / MANIFEST]:
-            pyarrow.fs.copy_files(
-                str(path),
-                f"{remote}/{path.name}",
-                source_filesystem=pyarrow.fs.LocalFileSystem(),
-                destination_filesystem=self._system,
-            )
-        logger.info("Copied %s to storage.", checkpoint.name)
-        for name in self._names()[:-keep]:
-            self._system.delete_dir(f"{self._root}/{name}")
-
-    def _names(self) -> list[str]:
-        """Return the names of the whole checkpoints there, oldest first."""
-        selector = pyarrow.fs.FileSelector(self._root, allow_not_found=True, recursive=True)
-        manifests = [info.path for info in self._system.get_file_info(selector) if info.base_name == MANIFEST]
-        names = [path.rsplit("/", 2)[-2] for path in manifests]
-        return sorted(name for name in names if name.startswith(PREFIX))

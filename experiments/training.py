@@ -13,6 +13,7 @@ import torch
 
 from experiments import folders, metrics
 from experiments.algorithm import build_config
+from experiments.checkpoint_mirror import CheckpointMirror
 from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
 from experiments.commit import current_commit
 from experiments.evaluator import BackgroundEvaluation
@@ -20,7 +21,6 @@ from experiments.plan import Plan
 from experiments.policy import save_policy
 from experiments.policy_description import PolicyDescription
 from experiments.racing_algorithm import RacingAlgorithm
-from experiments.storage import CheckpointMirror
 
 if TYPE_CHECKING:
     from experiments.profiling.training import TrainingProfile
@@ -64,6 +64,7 @@ class Training:
         self.algorithm.start_peers(plan)
         storage_uri = config["paths"].get("storage")
         self._mirror = CheckpointMirror(storage_uri, folder) if storage_uri else None
+        self._pushed: Path | None = None  # the last checkpoint whose copying was begun
         # A trial that Ray moved to another node finds its checkpoints on the storage, but no replay.
         self.algorithm.start_replay(folder / folders.REPLAY, may_be_lost=self._mirror is not None)
         self._description = self._describe_policy()
@@ -140,9 +141,27 @@ class Training:
         )
         self._saved_s = self._elapsed_s
         logger.info("Saved %s.", path)
-        if self._mirror is not None:
+        # What is there already is not written again: whoever is killed meanwhile would leave half of it.
+        if self._mirror is not None and (replace_same or path != self._pushed):
             self._mirror.push(path, self._config["checkpoint"]["keep"])
+            self._pushed = path
         return path
+
+    def save_for_others(self) -> None:
+        """Write a checkpoint and wait until the storage has it: a process that goes on from it may be on another node.
+
+        Raises:
+            OSError: It could not be written or copied, or copying takes too long.
+        """
+        path = self.save()
+        if self._mirror is None:
+            return
+        try:
+            self._mirror.wait(_LAST_COPY_S)
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"{path} did not reach {self._config['paths']['storage']} within {_LAST_COPY_S:.0f} s"
+            ) from error
 
     def adopt(self, other: Path) -> None:
         """Take over weights and optimiser of another trial's newest checkpoint, and save; frames and replay stay ours.
@@ -198,9 +217,10 @@ class Training:
     def _try_save(self, must: bool) -> list[str]:
         """Save; a disk that is full now may not be later, so only the last checkpoint must succeed."""
         try:
-            self.save()
-            if must and self._mirror is not None:
-                self._mirror.wait(_LAST_COPY_S)
+            if must:
+                self.save_for_others()
+            else:
+                self.save()
         except OSError as error:
             if must:
                 raise

@@ -114,7 +114,7 @@ class Trial(ray.tune.Trainable):
         """Save, and tell Tune where: so a population pauses, and hands over its best."""
         assert self._training is not None
         try:
-            self._training.save()
+            self._training.save_for_others()
         except OSError as error:  # it goes on from the checkpoint before this one
             logger.exception("Not saved.")
             self._notes.append(f"The checkpoint could not be written ({error}).")
@@ -153,7 +153,7 @@ class Trial(ray.tune.Trainable):
     def _save_last(self) -> None:
         assert self._training is not None
         try:
-            self._training.save()
+            self._training.save_for_others()
         except Exception:  # whoever stopped the trial goes on without; its checkpoint before this one stays
             logger.exception("The last moments of %s were not saved.", self._folder)
 

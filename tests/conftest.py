@@ -9,6 +9,7 @@ import hydra
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from experiments.plan import Plan
 from experiments.schema import register_schema, to_plain
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,6 +27,22 @@ def pytest_collection_finish(session):
 @pytest.fixture(scope="session")
 def root():
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny_plan():
+    """Return a function that makes the plan of a tiny trial: one runner of four envs shares two cores with it."""
+    tiny = {
+        "num_cpus": 2,
+        "num_gpus": 0,
+        "num_env_runners": 1,
+        "envs_per_runner": 4,
+        "learner_threads": 1,
+        "has_own_cores": False,
+        "process_cpus": 0.5,
+        "precision": "float32",
+    }
+    return lambda **changes: Plan(**tiny | changes)
 
 
 @pytest.fixture(scope="session")

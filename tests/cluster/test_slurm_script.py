@@ -88,5 +88,6 @@ def test_a_run_gets_all_nodes_and_saves_before_the_allocation_ends(started):
     process.send_signal(signal.SIGTERM)  # Slurm's, five minutes before the end: to the script alone
     driver.wait_for_line("SAVED", 60)
     wait_until(lambda: process.poll() is not None, 60, "the script to end")
+    assert process.returncode == 0
     assert not token.exists()
     wait_until(lambda: not node.processes(), 30, "the end of Ray's processes")

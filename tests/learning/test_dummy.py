@@ -9,7 +9,7 @@ from envs.factory import make_env
 from experiments.algorithm import build_config
 from experiments.cluster import start_ray
 from experiments.drive import drive
-from experiments.plan import PRECISIONS, Plan, fast_precision
+from experiments.plan import PRECISIONS, fast_precision
 from experiments.policy import DrivingPolicy
 from experiments.policy_description import PolicyDescription
 
@@ -27,19 +27,10 @@ MODELS = {
 
 
 @pytest.fixture(scope="module")
-def plan():
+def plan(tiny_plan):
     import ray
 
-    plan = Plan(
-        num_cpus=2,
-        num_gpus=0,
-        num_env_runners=1,
-        envs_per_runner=8,
-        learner_threads=1,
-        has_own_cores=False,
-        process_cpus=0.5,
-        precision=fast_precision(on_gpu=False),
-    )
+    plan = tiny_plan(envs_per_runner=8, precision=fast_precision(on_gpu=False))
     start_ray(plan)
     yield plan
     ray.shutdown()

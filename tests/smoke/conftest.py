@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ import pytest
 
 from experiments.algorithm import build_config
 from experiments.cluster import start_ray
-from experiments.plan import Plan, fast_precision
+from experiments.plan import fast_precision
 
 # Ray gives way to every other process of the machine (niceness 15), here to the tests that run beside these.
 os.environ.setdefault("RAY_worker_niceness", "0")
@@ -57,19 +58,10 @@ def tiny_with():
 
 
 @pytest.fixture(scope="session")
-def ray_session():
+def ray_session(tiny_plan):
     import ray
 
-    plan = Plan(
-        num_cpus=2,
-        num_gpus=0,
-        num_env_runners=1,
-        envs_per_runner=4,
-        learner_threads=1,
-        has_own_cores=False,
-        process_cpus=0.1,
-        precision=fast_precision(on_gpu=False),
-    )
+    plan = tiny_plan(process_cpus=0.1, precision=fast_precision(on_gpu=False))
     folder = os.getcwd()
     start_ray(plan)
     yield plan
@@ -137,6 +129,14 @@ class Command:
             said = os.read(self.process.stdout.fileno(), 4096)
             assert said, f"It ended without saying {words!r}:\n{self.output}"
             self._said += said
+
+    def wait_until(self, is_true, timeout_s=240):
+        """Wait until this is so, which the command is to bring about before it ends."""
+        deadline = time.monotonic() + timeout_s
+        while not is_true():
+            assert self.process.poll() is None, f"It ended with {self.finish()}:\n{self.output}"
+            assert time.monotonic() < deadline, f"It was not so within {timeout_s} s."
+            time.sleep(0.05)
 
     def finish(self, timeout_s=240):
         rest, _ = self.process.communicate(timeout=timeout_s)

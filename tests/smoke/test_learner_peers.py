@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 import ray
 import torch
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from experiments.collective import Collective
-from experiments.learner_peers import LearnerPeers
+from experiments.learner_peers import LearnerPeers, booked
 
 
 class End:
-    """One end of a group, in a process of its own."""
+    """One end of a group of two."""
 
     def __init__(self, address, rank):
         self.collective = Collective(address, rank, 2, torch.device("cpu"))
@@ -38,10 +40,17 @@ def ends(ray_session):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    actors = [ray.remote(num_cpus=0)(End).remote(address, rank) for rank in range(2)]
-    yield lambda name, *each: ray.get([getattr(end, name).remote(own) for end, own in zip(actors, each, strict=True)])
-    for actor in actors:
-        ray.kill(actor)
+    other = ray.remote(num_cpus=0)(End).remote(address, 1)
+    one = End(address, 0)  # in this process, as the trial's own learner is
+
+    def both(name, own, others):
+        """Let both ends take part, each with its own, and return what each of them was told."""
+        asked = getattr(other, name).remote(others)
+        return [getattr(one, name)(own), ray.get(asked)]
+
+    yield both
+    one.collective.close()
+    ray.kill(other)
 
 
 def test_what_learners_agree_on(ends):
@@ -100,3 +109,33 @@ def test_two_learners_take_the_step_of_one(ppo, ray_session):
     # Adam's first step has the size of lr whatever the gradient: where that is next to 0, its sign is rounding's.
     assert torch.cat(close).float().mean() > 0.99
     assert torch.cat(moved).float().mean() > 0.5
+
+
+class Process:
+    """A runner, or a learner."""
+
+    def is_up(self):
+        return True
+
+
+class Main:
+    """A trial's main process, whose runner Ray has put into the bundle of the other learner."""
+
+    def __init__(self, plan):
+        self._runner = ray.remote(num_cpus=plan.process_cpus)(Process).remote()
+        ray.get(self._runner.is_up.remote())
+        self._learner = booked(plan, 1)(Process).remote()
+
+    def is_learner_up(self):
+        return ray.get(self._learner.is_up.remote(), timeout=60)
+
+
+def test_a_learner_does_not_wait_for_cores_that_a_runner_took(ray_session):
+    plan = replace(ray_session, num_learners=2, num_env_runners=0, learner_cpus=0.01, process_cpus=0.01)
+    group = placement_group([{"CPU": bundle["CPU"]} for bundle in plan.bundles()[:2]])
+    first = PlacementGroupSchedulingStrategy(group, 0, placement_group_capture_child_tasks=True)
+    main = ray.remote(num_cpus=plan.learner_cpus, scheduling_strategy=first)(Main).remote(plan)
+    try:
+        assert ray.get(main.is_learner_up.remote(), timeout=120)
+    finally:
+        remove_placement_group(group)

@@ -12,7 +12,7 @@ from experiments import cluster_probe
 from experiments.cluster_probe import check_answer, find_cluster
 
 
-@pytest.mark.parametrize("address", ["10.0.0.5", "head", "10.0.0.5:", ":6379", "10.0.0.5:x"])
+@pytest.mark.parametrize("address", ["10.0.0.5", "head", "10.0.0.5:", ":6379", "10.0.0.5:x", "h:0", "h:65536", "h:²"])
 def test_an_address_is_a_host_and_a_port(address):
     with pytest.raises(ConfigError, match=r"ray\.address=.*expected auto or HOST:PORT"):
         find_cluster(address)
@@ -27,6 +27,20 @@ def test_auto_is_the_cluster_of_the_job(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.5:6379")
     assert find_cluster("auto") == "10.0.0.5:6379"
     assert find_cluster("10.0.0.6:6380") == "10.0.0.6:6380"
+
+
+@pytest.mark.parametrize(
+    ("address", "words"), [("ray://10.0.0.5:10001", "ray job submit"), ("auto", "expected auto or HOST:PORT")]
+)
+def test_an_address_that_the_environment_brought_is_named_with_it(monkeypatch, address, words):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ConfigError, match=rf"ray\.address=auto with RAY_ADDRESS={address}: .*{words}"):
+        find_cluster("auto")
+
+
+def test_a_name_that_no_host_can_have_is_refused():
+    with pytest.raises(ConfigError, match=r"Nobody answers at head\.\.local:6379"):
+        check_answer("head..local:6379", 5.0)
 
 
 @pytest.mark.parametrize(

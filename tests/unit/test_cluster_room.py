@@ -8,21 +8,8 @@ from experiments import cluster
 from experiments.cluster import ClusterRoom
 from experiments.cluster_stop import StopDesk, stop_watch
 from experiments.machine import NodeRoom
-from experiments.plan import Plan
 from tune.records import TrialRecords
 from tune.source import TrialSource
-
-# One core for the learner, one for its runner.
-PLAN = Plan(
-    num_cpus=2,
-    num_gpus=0,
-    num_env_runners=1,
-    envs_per_runner=4,
-    learner_threads=1,
-    has_own_cores=True,
-    process_cpus=1.0,
-    precision="float32",
-)
 
 
 @pytest.fixture
@@ -35,9 +22,9 @@ def nodes(monkeypatch):
     return alive, clock
 
 
-def test_room_grows_with_nodes_that_join_and_ray_is_not_asked_every_time(nodes):
+def test_room_grows_with_nodes_that_join_and_ray_is_not_asked_every_time(nodes, tiny_plan):
     alive, clock = nodes
-    room = ClusterRoom(PLAN)
+    room = ClusterRoom(tiny_plan(process_cpus=1.0))  # one core for the learner, one for its runner
     assert room() == 1
     alive += [NodeRoom("10.0.0.2", {"CPU": 5}), NodeRoom("10.0.0.3", {"CPU": 1})]
     assert room() == 1

@@ -2,8 +2,11 @@
 
 import copy
 import json
+import os
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import jsonschema
@@ -111,6 +114,65 @@ def test_kuberays_job_runs_on_its_cluster_and_every_pod_sees_its_outputs(manifes
 
 def test_bash_can_read_slurms_script(deploy):
     subprocess.run(["bash", "-n", str(deploy / "slurm.sh")], check=True)
+
+
+# Ray's command: the job is known from the second question on, and ends while it is told to stop.
+RAY = """#!/bin/bash
+case "$*" in
+  status*) printf ' 1 node_a\\n 1 node_b\\n' ;;
+  start*) sleep 30 ;;
+  "job submit"*) echo "$*" > submitted; while [ ! -e stop ]; do sleep 0.1; done; exit "$SUBMISSION" ;;
+  "job stop"*) [ -e asked ] || { touch asked; exit 1; }; touch stop; sleep 1 ;;
+esac
+"""
+SLURM = {
+    "ray": RAY,
+    "srun": '#!/bin/bash\nwhile [[ $1 == --* ]]; do shift; done\nexec "$@"\n',
+    "scontrol": "#!/bin/sh\nprintf 'one\\ntwo\\n'\n",
+    "hostname": "#!/bin/sh\necho ::1 10.0.0.1\n",
+    "python": "#!/bin/sh\necho secret\n",
+}
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_slurms_script_ends_as_its_run_did_and_leaves_no_token(deploy, tmp_path, code):
+    for name, content in SLURM.items():
+        (tmp_path / name).write_text(content)
+        (tmp_path / name).chmod(0o700)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "SLURM_SUBMIT_DIR": str(tmp_path),
+        "SLURM_JOB_ID": "7",
+        "SLURM_JOB_NODELIST": "one,two",
+        "SLURM_CPUS_PER_TASK": "2",
+        "SUBMISSION": str(code),
+    }
+    words = ["tuner.space={seed: {grid: [0, 1]}}", "resume=latest"]
+    script = subprocess.Popen(["bash", str(deploy / "slurm.sh"), *words], env=environment, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "submitted").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        said = (tmp_path / "submitted").read_text().strip()
+        assert said.endswith(f"-- python run.py ray=cluster paths.outputs={tmp_path}/outputs {' '.join(words)}")
+        assert (tmp_path / "outputs" / ".ray_token_7").stat().st_mode & 0o777 == 0o600
+        script.send_signal(signal.SIGTERM)
+        assert script.wait(20) == code
+        assert not (tmp_path / "outputs" / ".ray_token_7").exists()
+    finally:
+        os.killpg(script.pid, signal.SIGKILL)
+
+
+def test_a_container_on_a_gpu_machine_sees_its_gpu(deploy):
+    """NVIDIA's runtime gives none to an image that does not ask, and ours is not NVIDIA's."""
+    options = yaml.safe_load((deploy / "aws.yaml").read_text())["docker"]["run_options"]
+    assert "--env NVIDIA_VISIBLE_DEVICES=all" in options
+    assert not re.search("^FROM nvidia", (deploy / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_the_image_holds_nothing_that_git_ignores(deploy, root):
+    left_out = {line.removeprefix("**/") for line in (deploy / "Dockerfile.dockerignore").read_text().splitlines()}
+    assert set((root / ".gitignore").read_text().split()) <= left_out
 
 
 def test_all_files_are_of_the_ray_that_we_install(deploy, root):

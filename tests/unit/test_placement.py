@@ -1,5 +1,7 @@
 """What fits on nodes, by hand."""
 
+import math
+
 import pytest
 
 from envs.errors import ConfigError
@@ -96,6 +98,10 @@ def test_one_machine_is_not_asked():
         (plan(0), [{"CPU": 2}], 2),
         (plan(1, runner_resources=GAME), [{"CPU": 8}, {"CPU": 2, "trackmania": 2}], 2),
         (plan(1), [], 0),
+        # A fraction is of one GPU: four tenths of each stay over.
+        (plan(1, num_gpus=0.6), [{"CPU": 64, "GPU": 3}], 3),
+        (plan(1, num_gpus=1 / 3), [{"CPU": 64, "GPU": 2}], 6),
+        (plan(1, num_gpus=1), [{"CPU": 64, "GPU": 2}], 2),
     ],
 )
 def test_trials_that_fit_at_once(asked, nodes, count):
@@ -120,10 +126,28 @@ def test_what_is_derived_fits(overlaps, learners, cores):
     assert found.num_env_runners >= 1
 
 
-@pytest.mark.parametrize("asked", ["trackmania", {"trackmania": 0}, {"trackmania": "one"}, [1]])
-def test_resources_are_names_and_numbers(asked):
-    settings = {"num_cpus": None, "num_gpus": 0, "num_env_runners": 1, "envs_per_runner": 8, "precision": None}
-    settings |= {"learner_threads": None}
-    assert make_plan(settings | {"runner_resources": {"trackmania": 1}}, True).runner_resources == GAME
+ONE_RUNNER = {
+    "num_cpus": None,
+    "num_gpus": 0,
+    "num_env_runners": 1,
+    "envs_per_runner": 8,
+    "precision": None,
+    "learner_threads": None,
+}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["trackmania", {"trackmania": 0}, {"trackmania": "one"}, {"trackmania": math.inf}, [1], {"CPU": 2}, {"GPU": 1}],
+)
+def test_resources_are_names_of_custom_ones_and_numbers(asked):
+    nodes = cluster({"CPU": 4, "trackmania": 1})
+    assert make_plan(ONE_RUNNER | {"runner_resources": {"trackmania": 1}}, True, nodes).runner_resources == GAME
     with pytest.raises(ConfigError, match=r"ray\.runner_resources=.*such as \{trackmania: 1\}"):
-        make_plan(settings | {"runner_resources": asked}, True)
+        make_plan(ONE_RUNNER | {"runner_resources": asked}, True, nodes)
+
+
+def test_one_machine_has_no_custom_resources_to_wait_for():
+    assert make_plan(ONE_RUNNER | {"runner_resources": {}}, True).runner_resources == {}
+    with pytest.raises(ConfigError, match=r"ray\.runner_resources=.*this machine has no custom.*ray=cluster"):
+        make_plan(ONE_RUNNER | {"runner_resources": {"trackmania": 1}}, True)

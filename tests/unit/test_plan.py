@@ -91,6 +91,7 @@ def test_what_is_booked_is_there(plan, cores, overlaps, runners):
         ({"num_gpus": 2}, r"ray\.num_gpus=2: this machine has 1 GPUs"),
         ({"num_gpus": 1.5}, r"ray\.num_gpus=1\.5"),
         ({"num_gpus": -1}, r"ray\.num_gpus=-1: this machine has 1 GPUs\. Choose 0 or"),
+        ({"num_gpus": 0.5, "num_learners": 2, "num_env_runners": 2}, "learners of one trial cannot share a GPU"),
         (
             {"precision": "float16"},
             r"ray\.precision=float16: expected float32 or bfloat16, or null: what is fast here\.",
@@ -102,6 +103,14 @@ def test_impossible_requests_are_refused_in_words(plan, monkeypatch, settings, w
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(ConfigError, match=words):
         plan(2, overlaps, **settings)
+
+
+@pytest.mark.parametrize("number", [2, 1.5])  # Ray has no halves of several GPUs at all
+def test_a_learner_takes_no_more_than_one_gpu_of_several(plan, monkeypatch, number):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    with pytest.raises(ConfigError, match=r"ray\.num_gpus=.*a learner computes on one GPU.*ray\.num_learners"):
+        plan(4, PPO, num_gpus=number)
+    assert plan(4, PPO, num_gpus=1, num_learners=2, precision="float32").num_learners == 2
 
 
 def test_a_gpu_that_is_there_is_planned_and_said(plan, monkeypatch):

@@ -33,7 +33,7 @@ class FakeTraining:
         self.number += 1
         return {"train/frames": 100.0 * self.number} | self.reports[self.number - 1], ["a note"]
 
-    def save(self):
+    def save_for_others(self):
         self.calls.append("save")
 
     def adopt(self, other):
@@ -119,7 +119,7 @@ def test_a_disk_that_is_full_at_the_end_does_not_keep_its_processes_alive(start,
     def full(self):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(training, "save", full)
+    monkeypatch.setattr(training, "save_for_others", full)
     trial = start()
     trial.step()
     trial.cleanup()
