@@ -1,11 +1,12 @@
 """Requests to a store that may be away: queued, then sent in order in the background, each until it gets through."""
 
 import logging
-import re
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from experiments.mlflow_store import without_password
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class Backlog:
     """
 
     def __init__(self, *, store: str, retry_first_s: float, retry_max_s: float, max_waiting: int) -> None:
-        self._store = _without_password(store)
+        self._store = without_password(store)
         self._retry_first_s, self._retry_max_s = retry_first_s, retry_max_s
         self._max_waiting = max_waiting
         self._waiting: deque[Request] = deque()
@@ -167,9 +168,4 @@ class Backlog:
 
 
 def _first_line(error: Exception) -> str:
-    return _without_password(f"{type(error).__name__}: {error}".splitlines()[0])[:300]
-
-
-def _without_password(text: str) -> str:
-    """Return the text without user and password in its addresses: they are not for logs."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return without_password(f"{type(error).__name__}: {error}".splitlines()[0])[:300]

@@ -80,16 +80,21 @@ def evaluate(
         deterministic=True,
         wall_s=time.perf_counter() - began,
     )
-    results.mkdir(parents=True, exist_ok=True)
-    folders.write_json(results / folders.EVALUATION, evaluation)
-    draw_returns(evaluation, results / folders.RETURNS)
-    if (results / folders.PROGRESS).is_file():
-        draw_curve(results / folders.PROGRESS, results / folders.CURVE, title=_title(policy.description.training))
+    _leave_results(results, evaluation, policy.description.training)
     if video:
         for earlier in (results / folders.VIDEOS).glob("*.mp4"):
             earlier.unlink()
         record_best_median_worst(policy, env_config, driven, results / folders.VIDEOS)
     return evaluation
+
+
+def _leave_results(results: Path, evaluation: dict[str, Any], training: dict[str, Any]) -> None:
+    """Write the score, and draw it."""
+    results.mkdir(parents=True, exist_ok=True)
+    folders.write_json(results / folders.EVALUATION, evaluation)
+    draw_returns(evaluation, results / folders.RETURNS)
+    if (results / folders.PROGRESS).is_file():
+        draw_curve(results / folders.PROGRESS, results / folders.CURVE, title=_title(training))
 
 
 def _check_spaces(name: str, env_config: dict[str, Any], description: PolicyDescription) -> None:

@@ -33,6 +33,21 @@ def check_settings(uri: str, artifact_root: str, experiment: str) -> None:
         raise ConfigError("tracking.experiment is empty; give the run a name: name=NAME.")
 
 
+def check_no_password(uri: str) -> None:
+    """Raise a ConfigError if an address has a password: saved configs, parameters and the console would show it."""
+    if re.search(r"//[^/@:\s]*:[^/@\s]+@|[?&]password=", uri):
+        raise ConfigError(
+            f"tracking.uri holds a password ({without_password(uri)}), which would stand in config.yaml and among "
+            "MLflow's parameters. Leave it out: Postgres reads ~/.pgpass (or PGPASSFILE, PGPASSWORD), a server's is "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+        )
+
+
+def without_password(text: str) -> str:
+    """Return the text without user and password in its addresses: they are not for logs."""
+    return re.sub(r"([?&]password=)[^&\s]*", r"\1…", re.sub(r"//[^/@\s]*@", "//", text))
+
+
 def open_store(uri: str, artifact_root: str, experiment: str) -> tuple[Any, str]:
     """Return MLflow's client and the experiment's id, having made the database and the experiment where missing."""
     # Before the import: MLflow would report its use to its makers, wait minutes for a server and print into our line.

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 from experiments import metrics
 
@@ -45,6 +46,14 @@ def experiment_tags(name: str) -> dict[str, str]:
         "mlflow.note.content": _NOTE.format(name=name),
         f"mlflow.sharedViewState.{KEY}": json.dumps(view),
     }
+
+
+def complete_experiment(client: Any, experiment_id: str) -> None:
+    """Give an experiment what it lacks of these tags: one that was made by hand, or before there was the view."""
+    found = client.get_experiment(experiment_id)
+    for key, value in experiment_tags(found.name).items():
+        if key not in found.tags:
+            client.set_experiment_tag(experiment_id, key, value)
 
 
 def page(experiment_id: str) -> str:

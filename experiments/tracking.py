@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.backlog import Backlog, Request
-from experiments.mlflow_store import check_settings, open_store
-from experiments.mlflow_view import page
+from experiments.mlflow_store import check_no_password, check_settings, open_store
+from experiments.mlflow_view import complete_experiment, page
 from experiments.tracker import STATUSES, NoTracker, RunHandle, Tracker
 
 _logger = logging.getLogger(__name__)
@@ -55,9 +55,11 @@ class MlflowTracker(Tracker):
             max_waiting: requests kept while the store is away; above it, the oldest metrics are dropped.
 
         Raises:
-            ConfigError: if MLflow 3 cannot write to such a `uri`, a path is not absolute, or `experiment` is empty.
+            ConfigError: if MLflow 3 cannot write to such a `uri`, it holds a password, a path is not absolute, or
+                `experiment` is empty.
         """
         check_settings(uri, artifact_root, experiment)
+        check_no_password(uri)
         self._uri, self._artifact_root, self._experiment = uri, artifact_root, experiment
         self._retries: dict[str, Any] = {
             "retry_first_s": retry_first_s,
@@ -182,7 +184,9 @@ class MlflowTracker(Tracker):
 
     def _start(self, run: RunHandle, tags: dict[str, str], parent: RunHandle | str | None, start_ms: int) -> None:
         if self._client is None:
-            self._client, self._experiment_id = open_store(self._uri, self._artifact_root, self._experiment)
+            client, self._experiment_id = open_store(self._uri, self._artifact_root, self._experiment)
+            complete_experiment(client, self._experiment_id)
+            self._client = client
         parent_id = parent.run_id if isinstance(parent, RunHandle) else parent
         if parent_id is not None:
             tags = {**tags, "mlflow.parentRunId": parent_id}

@@ -35,11 +35,11 @@ class Origin:
         Raises:
             ValueError: It is not of the kind that `register` writes.
         """
-        parts = source.split("/")
-        name = package.PackageName.parse(parts[-1])
-        if name is None or source != f"runs:/{parts[1]}/{package.ROOT}/{name}":
+        run_id, _, text = source.removeprefix("runs:/").partition(f"/{package.ROOT}/")
+        name = package.PackageName.parse(text)
+        if name is None or source != f"runs:/{run_id}/{package.ROOT}/{name}":
             raise ValueError(f"it was not registered by this suite (its source is {source})")
-        return cls(parts[1], name)
+        return cls(run_id, name)
 
     @property
     def path(self) -> str:

@@ -12,8 +12,8 @@ from typing import Any, Self
 import yaml
 
 from experiments import folders
+from experiments.mlflow_store import without_password
 from experiments.policy_description import DESCRIPTION, POLICY_FILES, WEIGHTS
-from experiments.registry.store import without_password
 
 MANIFEST = "manifest.json"
 # What may be in a package and how large it may be, in bytes: 4 GiB are a thousand million float32 weights.

@@ -1,23 +1,20 @@
 """Puts a policy into MLflow's model registry, and decides whether it becomes its env's champion."""
 
 import json
-import logging
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.policy_description import DESCRIPTION
+from experiments.policy_description import DESCRIPTION, WEIGHTS
 from experiments.registry import package
 from experiments.registry.cache import fetch_evaluation
 from experiments.registry.contest import Judgement, Score, judge
 from experiments.registry.descriptions import describe_model, describe_version, version_tags
 from experiments.registry.store import ALIAS, RegistryError, as_registry_errors, connect, first_line, is_missing
 
-logger = logging.getLogger(__name__)
-
-REASON = "reason"  # tag of a version
+VERDICT, REASON, WEIGHTS_TAG = "verdict", "reason", "weights"  # tags of a version; the last, of its weights' SHA-256
 _PREFIX = "chicane-"
 _ATTEMPTS = 5  # as often may another driver set the alias while this one compares
 
@@ -55,10 +52,11 @@ def register(
     """Make a policy a version of `chicane-ENV`; it becomes the champion where its evaluation says that it is better.
 
     It is better where there is no champion yet, or where the paired interval lies above 0 (`contest.judge`). What
-    cannot be compared, or was driven on too few tracks, stays a plain version. Repeating the call with the same files
-    finds the version that it made. Two drivers at once get a version each. The alias is read again just before it is
-    set, and a champion that came in between is compared with; MLflow cannot set it only if unchanged, so of two that
-    come within the same request the later keeps it, and the other's tags still say what it won against.
+    cannot be compared, or was driven on too few tracks, stays a plain version. Repeating the call with the same policy
+    and score, as a resume of a finished run does, finds the version that it made. Two drivers at once get a version
+    each. The alias is read again just before it is set, and a champion that came in between is compared with; MLflow
+    cannot set it only if unchanged, so of two that come within the same request the later keeps it, and the other's
+    tags still say what it won against.
 
     Args:
         uri: The store's address, as for `MlflowTracker`.
@@ -77,7 +75,8 @@ def register(
         client = connect(uri)
         model = model_name(training["env"])
         _ensure_model(client, model, training["env"])
-        version = _ensure_version(client, model, run_id, files, name, version_tags(training, evaluation, run_id))
+        tags = version_tags(training, evaluation, run_id) | {WEIGHTS_TAG: package.sha256(files / WEIGHTS)[:16]}
+        version = _ensure_version(client, model, run_id, files, name, tags)
         is_champion, reason = _contest(client, model, version, evaluation, training["env"])
         verdict = RegistryVerdict(model, version, is_champion, reason)
         _note(client, verdict, training, evaluation, config)
@@ -106,12 +105,12 @@ def _ensure_model(client: Any, model: str, env: str) -> None:
 def _ensure_version(
     client: Any, model: str, run_id: str, files: Path, name: package.PackageName, tags: dict[str, str]
 ) -> int:
-    """Return the version that holds these files; it is made after the last file has arrived."""
-    source = f"runs:/{run_id}/{package.ROOT}/{name}"
+    """Return the version that holds this policy with this score; it is made after the last file has arrived."""
     for known in client.search_model_versions(f"name='{model}' and run_id='{run_id}'"):
-        if known.source == source:
+        if tags.items() <= known.tags.items():
             return int(known.version)
     client.log_artifacts(run_id, str(files), f"{package.ROOT}/{name}")
+    source = f"runs:/{run_id}/{package.ROOT}/{name}"
     return int(client.create_model_version(model, source, run_id=run_id, tags=tags).version)
 
 
@@ -137,8 +136,8 @@ def _contest(client: Any, model: str, version: int, evaluation: Mapping[str, Any
     champion = champion_version(client, model)
     for _ in range(_ATTEMPTS):
         if champion == version:
-            tags = client.get_model_version(model, str(version)).tags  # the call is repeated
-            return True, tags.get(REASON, "it has the title already")
+            tags = client.get_model_version(model, str(version)).tags  # the call is repeated, or it was set by hand
+            return True, tags[REASON] if tags.get(VERDICT) == ALIAS else "it has the title already"
         judgement = _judge(client, model, score, champion)
         if not judgement.is_better:
             return False, judgement.reason
@@ -171,9 +170,11 @@ def _note(
     evaluation: Mapping[str, Any],
     config: Mapping[str, Any],
 ) -> None:
-    """Write the verdict where people look for it."""
+    """Write the verdict where people look for it; one of an earlier call stays, unless the title comes now."""
     version = str(verdict.version)
-    for key, value in {"verdict": ALIAS if verdict.is_champion else "challenger", REASON: verdict.reason}.items():
+    if client.get_model_version(verdict.name, version).description and not verdict.is_champion:
+        return
+    for key, value in {VERDICT: ALIAS if verdict.is_champion else "challenger", REASON: verdict.reason}.items():
         client.set_model_version_tag(verdict.name, version, key, value)
     client.update_model_version(
         verdict.name, version, describe_version(verdict.is_champion, verdict.reason, training, evaluation, config)

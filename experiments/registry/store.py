@@ -3,18 +3,22 @@
 import contextlib
 import logging
 import os
-import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from envs.errors import ConfigError
-from experiments.mlflow_store import check_settings
+from experiments.mlflow_store import check_settings, without_password
 
 ALIAS = "champion"
 
 # MLflow's own word for a request that stays wrong however often it is repeated (see `experiments.backlog`).
 _FOR_GOOD = "INVALID_PARAMETER_VALUE"
+# What repeating does not mend; all else that a store's driver raises may be an outage.
+_MISTAKES = (FileNotFoundError, ImportError, TypeError, ValueError, AttributeError, LookupError)
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}  # where databases listen unless told otherwise
+_ANSWER_S = 10.0
 
 
 class RegistryError(RuntimeError):
@@ -36,7 +40,7 @@ def connect(uri: str) -> Any:
         uri: `sqlite:////abs/mlflow.db`, another database, or `http://HOST:PORT` of a server.
 
     Raises:
-        RegistryError: MLflow cannot have such an address, or the file does not exist.
+        RegistryError: MLflow cannot have such an address, the file does not exist, or nobody answers there.
     """
     try:
         check_settings(uri, artifact_root=os.path.abspath(os.sep), experiment="any")
@@ -48,17 +52,30 @@ def connect(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # s
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    if uri.startswith("sqlite"):
-        from sqlalchemy.engine import make_url
-
-        path = Path(make_url(uri).database or "")
-        if not path.is_file():
-            raise RegistryError(f"There is no {path}: no run was tracked there yet.")
+    if not uri.startswith("http"):
+        _check_database(uri)
     import mlflow  # 1.6 s
 
     logging.getLogger("alembic").setLevel(logging.ERROR)
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # a stack trace for every attempt that failed
     return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _check_database(uri: str) -> None:
+    """Find out whether there is a database: MLflow would make a missing file, and try for minutes to reach a host."""
+    from sqlalchemy.engine import make_url
+
+    url = make_url(uri)
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        if not Path(url.database or "").is_file():
+            raise RegistryError(f"There is no {url.database}: no run was tracked there yet.")
+    elif url.host is not None:
+        host, port = url.host, url.port or _PORTS[kind]
+        try:
+            socket.create_connection((host, port), _ANSWER_S).close()
+        except OSError as error:
+            raise RegistryError(f"No database answers at {host}:{port} ({error}). Is it running?", "") from error
 
 
 @contextlib.contextmanager
@@ -69,18 +86,13 @@ def as_registry_errors(uri: str) -> Iterator[None]:
     except (RegistryError, ConfigError):
         raise
     except Exception as error:  # a store's drivers raise what they like: SQLAlchemy, requests, botocore …
-        code = getattr(error, "error_code", "" if isinstance(error, OSError) else _FOR_GOOD)
+        code = getattr(error, "error_code", _FOR_GOOD if isinstance(error, _MISTAKES) else "")
         raise RegistryError(f"{without_password(uri)}: {first_line(error)}", code) from error
 
 
 def is_missing(error: Exception) -> bool:
     """Return whether MLflow says that it does not have what was asked for."""
     return getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST"
-
-
-def without_password(text: str) -> str:
-    """Return the text without user and password in its addresses."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def first_line(error: Exception) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 from envs.errors import ConfigError
 from experiments import folders
+from experiments.mlflow_store import without_password
 from experiments.registry import package
 from experiments.registry.cache import Origin, fetch, run_folder, version_folder
-from experiments.registry.store import RegistryError, as_registry_errors, connect, is_missing, without_password
+from experiments.registry.store import RegistryError, as_registry_errors, connect, is_missing
 
 _MODELS, _RUN = "models:", "mlflow:"
 _MODEL_WORD = re.compile(r"models:/(?P<name>[^/@:.][^/@:]*)(?:@(?P<alias>[^/@:]+)|/(?P<version>[0-9]{1,9}))")

@@ -98,6 +98,16 @@ def test_a_run_tells_who_it_is(tracker, reader):
     assert reader.get_experiment(kept.info.experiment_id).name == "night"
 
 
+def test_the_page_that_is_printed_is_there_also_in_an_experiment_that_others_made(tracker, reader):
+    made = reader.create_experiment("night", "file:///nowhere", tags={"mlflow.note.content": "mine"})
+    begin(tracker)
+    assert tracker.flush(WAIT_S)
+    assert tracker.page() == f"#/experiments/{made}/runs?workflowType=machine_learning&viewStateShareKey=scores"
+    tags = reader.get_experiment(made).tags
+    assert '"name": "Scores"' in tags["mlflow.sharedViewState.scores"]
+    assert tags["mlflow.note.content"] == "mine"
+
+
 @pytest.mark.parametrize("as_id", [False, True], ids=["handle", "id"])
 def test_a_child_names_its_parent(tracker, reader, as_id):
     parent = begin(tracker, "sweep")
@@ -308,14 +318,21 @@ def test_a_database_that_cannot_be_written_never_stops_training(store, tmp_path,
     assert str(path) in warnings_of(caplog)[0]
 
 
+@pytest.mark.parametrize("uri", ["postgresql://me:secret@host/mlflow", "postgresql://host/mlflow?password=secret"])
+def test_a_password_in_an_address_is_refused_without_being_shown(store, uri):
+    with pytest.raises(ConfigError, match=r"holds a password \(postgresql://host/mlflow.*~/\.pgpass") as refused:
+        MlflowTracker(**{**store, "uri": uri})
+    assert "secret" not in str(refused.value)
+
+
 def test_a_server_that_is_away_never_stops_training(store, caplog):
-    tracker = MlflowTracker(**{**store, "uri": "http://someone:secret@127.0.0.1:9"})  # port 9: nobody listens
+    tracker = MlflowTracker(**{**store, "uri": "http://someone@127.0.0.1:9"})  # port 9: nobody listens
     run = begin(tracker)
     tracker.log(run, {"m": 1.0}, step=1)
     assert tracker.run_id(run, timeout_s=0.3) is None
     tracker.close(0.1)
     assert len(warnings_of(caplog)) == 1
-    assert "secret" not in warnings_of(caplog)[0]
+    assert "someone" not in warnings_of(caplog)[0]
 
 
 def test_a_locked_database_is_caught_up_with(store, tmp_path, reader, caplog):
