@@ -37,12 +37,13 @@ def main(config: DictConfig) -> int:
         threshold=settings["threshold"],
     )
     files = write_report(comparison, draw_all(comparison), selection.output)
-    if selection.parent_id is not None:
-        history.client.log_artifacts(selection.parent_id, str(selection.output), FOLDER)
     print(describe(comparison))
     print(f"Report    {files[0]}")
     if selection.parent_id is None:
-        print("Kept in this folder alone: the trials are of several runs in MLflow.")
+        print("Kept in this folder alone: these are not the trials of one run in MLflow.")
+    else:  # file by file: output=FOLDER may hold others
+        for file in files:
+            history.client.log_artifact(selection.parent_id, str(file), FOLDER)
     if settings["save_best"] is not None:
         path = save_best(settings["save_best"], comparison, may_overwrite=settings["overwrite"])
         print(f"Saved     {path}\nRun it    python run.py experiment={settings['save_best']}")

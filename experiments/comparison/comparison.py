@@ -3,23 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.comparison.baseline import choose_baseline
 from experiments.comparison.bootstrap import Bootstrap
 from experiments.comparison.curves import FRAMES, MINUTES, GroupCurve, group_curve
-from experiments.comparison.groups import (
-    Group,
-    choose_baseline,
-    choose_keys,
-    choose_tracks,
-    find_mixtures,
-    find_survivors,
-    make_groups,
-)
+from experiments.comparison.groups import Group, choose_keys, make_groups
 from experiments.comparison.importance import Importances, measure_importance
+from experiments.comparison.notes import find_notes
 from experiments.comparison.profiles import Profile, make_profiles
 from experiments.comparison.results import TrialResult
 from experiments.comparison.selection import Selection
 from experiments.comparison.table import Row, make_rows
 from experiments.comparison.thresholds import default_threshold
+from experiments.comparison.tracks import choose_tracks
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,27 +89,5 @@ def compare(
         curves={axis: [c for g in ordered if (c := group_curve(g, axis)) is not None] for axis in (FRAMES, MINUTES)},
         profiles=make_profiles(ordered),
         importances=measure_importance(trials),
-        notes=[
-            *selection.notes,
-            *notes,
-            *find_mixtures(groups),
-            *find_survivors(groups),
-            *_note_envs(trials),
-            *_note_untrained(trials),
-        ],
+        notes=[*selection.notes, *notes, *find_notes(groups)],
     )
-
-
-def _note_envs(trials: list[TrialResult]) -> list[str]:
-    envs = sorted({trial.tags.get("env", "?") for trial in trials})
-    if len(envs) < 2:
-        return []
-    return [f"These trials drive in {', '.join(envs)}: returns compare only as far as these are the same task."]
-
-
-def _note_untrained(trials: list[TrialResult]) -> list[str]:
-    return [
-        f"Trial {trial.name} ended before its first episode did ({trial.state}), so it has no curve."
-        for trial in trials
-        if trial.curve.is_empty
-    ]

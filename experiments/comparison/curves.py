@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.comparison.groups import Group
-from experiments.comparison.results import Array, Curve, TrialResult
+from experiments.comparison.results import Array, Curve
 
 _POINTS = 200  # of a curve: more than a picture shows
 
@@ -45,7 +45,7 @@ def group_curve(group: Group, axis: str) -> GroupCurve | None:
     lines = [(trial, *points) for trial in group.trials if (points := _points(trial.curve, axis)) is not None]
     if not lines:
         return None
-    ends = [(float(x[-1]), float(y[-1]), trial.has_failed) for trial, x, y in lines if not _is_whole(trial)]
+    ends = [(float(x[-1]), float(y[-1]), trial.has_failed) for trial, x, y in lines if not trial.is_whole]
     whole = [line for line in lines if not line[0].has_failed] or lines
     first, last = max(x[0] for _, x, _ in whole), min(x[-1] for _, x, _ in whole)
     grid = np.linspace(first, last, _POINTS) if last > first else np.array([last])
@@ -60,10 +60,6 @@ def group_curve(group: Group, axis: str) -> GroupCurve | None:
     return GroupCurve(
         group, grid, heights.mean(axis=0), heights.min(axis=0), heights.max(axis=0), len(whole), rests, ends
     )
-
-
-def _is_whole(trial: TrialResult) -> bool:
-    return trial.has_finished or trial.state == "running"
 
 
 def _points(curve: Curve, axis: str) -> tuple[Array, Array] | None:

@@ -1,23 +1,18 @@
-"""Puts trials into groups by their tags and parameters, and finds the group that the others are measured against."""
+"""Puts trials into groups by their tags and parameters, and gives the groups names."""
 
 import difflib
-import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from envs.errors import ConfigError
 from experiments.comparison.results import Array, TrialResult
-from experiments.comparison.values import order, parse, say, say_all, short_keys
+from experiments.comparison.values import identity, order, say_all, short_keys
 
 SEED = "seed"
 AXES = ("env", "model", "algo")
 _LONGEST_LABEL = 28  # letters: more fit beside no picture
-# Sections whose keys make one training differ from another.
-_SECTIONS = ("env.", "model.", "algo.", "stop.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +73,7 @@ def choose_keys(trials: Sequence[TrialResult], asked: Sequence[str] | None, num_
         ConfigError: No trial has such a key.
     """
     if asked is not None:
-        return [_resolve(word, trials) for word in asked]
+        return list(dict.fromkeys(_resolve(word, trials) for word in asked))
     swept = [key for key in swept_keys(trials) if key != SEED]
     if swept and num_sweeps == 1:
         return swept
@@ -105,33 +100,6 @@ def _resolve(word: str, trials: Sequence[TrialResult]) -> str:
     )
 
 
-def choose_tracks(trials: Sequence[TrialResult]) -> tuple[range, list[str]]:
-    """Return the tracks that policies are compared on, and notes about trials that drove on others.
-
-    These are the tracks of most trials (of equally many, the longer ones).
-    """
-    driven = Counter(trial.evaluation.tracks for trial in trials if trial.evaluation is not None)
-    if not driven:
-        return range(0), ["No trial was scored, so there is nothing to say about unseen tracks."]
-    tracks, _ = max(driven.items(), key=lambda item: (item[1], len(item[0])))
-    notes = [
-        f"Trial {trial.name} was scored on {_say_tracks(trial.evaluation.tracks)}, not on {_say_tracks(tracks)}: its "
-        "score is left out. Score it anew: python -m experiments.evaluate."
-        for trial in trials
-        if trial.evaluation is not None and not _holds(trial, tracks)
-    ]
-    return tracks, notes
-
-
-def _holds(trial: TrialResult, tracks: range) -> bool:
-    own = trial.evaluation.tracks if trial.evaluation is not None else range(0)
-    return bool(tracks) and own.start <= tracks.start and own.stop >= tracks.stop
-
-
-def _say_tracks(tracks: range) -> str:
-    return f"tracks {tracks.start} to {tracks.stop - 1}"
-
-
 def make_groups(trials: Sequence[TrialResult], keys: Sequence[str], tracks: range) -> list[Group]:
     """Return the groups, sorted by the values of the keys.
 
@@ -140,16 +108,17 @@ def make_groups(trials: Sequence[TrialResult], keys: Sequence[str], tracks: rang
         keys: what tells groups apart; keys that are the same everywhere stay out of the labels.
         tracks: what the scores are of.
     """
-    members: dict[tuple[str | None, ...], list[TrialResult]] = {}
+    alike: dict[tuple[str | None, ...], list[TrialResult]] = {}
     for trial in trials:
-        members.setdefault(tuple(trial.value(key) for key in keys), []).append(trial)
+        alike.setdefault(tuple(identity(trial.value(key)) for key in keys), []).append(trial)
+    members = {tuple(those[0].value(key) for key in keys): those for those in alike.values()}
     ordered = sorted(members, key=lambda values: [order(value) for value in values])
     differing = [key for at, key in enumerate(keys) if len({values[at] for values in ordered}) > 1]
     descriptions = _describe([dict(zip(keys, values, strict=True)) for values in ordered], differing or list(keys))
     labels = _label(descriptions, [members[values] for values in ordered])
     groups = []
     for values, label, description in zip(ordered, labels, descriptions, strict=True):
-        scored = [trial for trial in members[values] if _holds(trial, tracks)]
+        scored = [trial for trial in members[values] if trial.drove(tracks)]
         scores = [trial.evaluation.on(tracks) for trial in scored if trial.evaluation is not None]
         groups.append(
             Group(
@@ -181,80 +150,3 @@ def _label(descriptions: list[str], members: Sequence[list[TrialResult]]) -> lis
     if len(set(names)) == len(members):
         return [f"trial {name}" for name in names]
     return [f"setting {number}" for number in range(1, len(members) + 1)]
-
-
-def find_mixtures(groups: Sequence[Group]) -> list[str]:
-    """Return notes about groups whose trials differ in more than seeds and in what the comparison looks at."""
-    notes = []
-    for group in groups:
-        params: dict[str, set[str | None]] = {}
-        for key in sorted({key for trial in group.trials for key in trial.params if key.startswith(_SECTIONS)}):
-            if key not in group.values:
-                params[key] = {trial.params.get(key) for trial in group.trials}
-        mixed = [f"{key} ({', '.join(sorted(map(say, seen)))})" for key, seen in params.items() if len(seen) > 1]
-        if mixed:
-            more = f" and {len(mixed) - 4} more" if len(mixed) > 4 else ""
-            notes.append(
-                f"Group {group.label} mixes trials that differ in {', '.join(mixed[:4])}{more}: its spread is not that "
-                "of seeds alone. Add such a key to group_by to tell them apart."
-            )
-    return notes
-
-
-def find_survivors(groups: Sequence[Group]) -> list[str]:
-    """Return a note about groups whose bad luck was stopped or failed, and whose score is that of the luckier ones."""
-    labels = [
-        f"{group.label} ({group.num_seeds} of {len(group.trials)})"
-        for group in groups
-        if 0 < group.num_seeds < len(group.trials)
-    ]
-    if not labels:
-        return []
-    return [
-        f"Only some trials were scored of {'; '.join(labels)}. Those that a tuner stopped were doing worse, so such a "
-        "score is too good for its settings."
-    ]
-
-
-def choose_baseline(groups: Sequence[Group], word: Any) -> tuple[Group, str]:
-    """Return the group that the others are measured against, and why it is that one.
-
-    Args:
-        groups: all of the comparison.
-        word: of `baseline=`: a label, or values that one group alone has (`cnn`, `lr=0.0003`, `model=cnn clip=0.1`).
-
-    Raises:
-        ConfigError: The word means no group, or several.
-    """
-    if word is not None:
-        return _named(groups, str(word)), f"baseline={word}"
-    for group in groups:
-        if group.scored and all(
-            group.trials[0].default(key) is not None and parse(value) == parse(group.trials[0].default(key))
-            for key, value in group.values.items()
-        ):
-            return group, "what the config says where nothing is swept"
-    ranked = sorted(groups, key=lambda group: (group.mean, group.last_return))
-    ranked = [group for group in ranked if group.scored] or ranked
-    return ranked[(len(ranked) - 1) // 2], "the one in the middle, as no group is the config's own"
-
-
-def _named(groups: Sequence[Group], word: str) -> Group:
-    exact = [group for group in groups if word in (group.label, group.description)]
-    parts = [part for part in re.split(r"[,\s]+", word) if part]
-    found = exact or [group for group in groups if all(_has(group, part) for part in parts)]
-    if len(found) == 1:
-        return found[0]
-    labels = "\n  ".join(group.description for group in groups)
-    raise ConfigError(
-        f"baseline={word} means {f'{len(found)} groups' if found else 'no group'}; expected the values of one of\n"
-        f"  {labels}"
-    )
-
-
-def _has(group: Group, part: str) -> bool:
-    key, is_pair, value = part.rpartition("=")
-    return any(
-        (not is_pair or name == key or name.endswith(f".{key}")) and (text == value or parse(text) == parse(value))
-        for name, text in group.values.items()
-    )

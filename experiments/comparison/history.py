@@ -1,6 +1,7 @@
 """Reads runs, their metrics and their scores back out of MLflow."""
 
 import json
+import logging
 import os
 import re
 import tempfile
@@ -16,8 +17,11 @@ from experiments import folders, metrics
 from experiments.comparison.results import Curve, Evaluation, TrialResult
 from experiments.mlflow_store import check_settings, open_store
 
+logger = logging.getLogger(__name__)
+
 PARENT = "mlflow.parentRunId"
 _ASSIGNED = "assigned."
+_CHANGED = "tuned/"  # metrics of a trial that a population gave other settings: tune/callbacks.py
 _PAGE = 1000  # runs a request
 _READERS = 8  # requests at a time: a server answers them side by side
 # How a run without the tag `state` ended, from MLflow's own status.
@@ -46,7 +50,7 @@ class RunHistory:
         try:
             self.client, _ = open_store(uri, artifact_root, "Default")  # which every store has: nothing is made
         except Exception as error:  # a server's, a database's, or a file's own
-            raise ConfigError(f"MLflow at {uri} cannot be read: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"MLflow at {uri} cannot be read: {_first_line(error)}") from error
         self.uri = uri
 
     def run(self, run_id: str) -> Any:
@@ -60,7 +64,7 @@ class RunHistory:
         try:
             return self.client.get_run(run_id)
         except MlflowException as error:
-            raise ConfigError(f"MLflow at {self.uri} has no run {run_id}: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"MLflow at {self.uri} has no run {run_id}: {_first_line(error)}") from error
 
     def children(self, parent: Any) -> list[Any]:
         """Return the trials of a sweep's run."""
@@ -118,34 +122,32 @@ class RunHistory:
             folder=folder,
             evaluation=self._evaluation(run_id, folder, place),
             frames_per_s=run.data.metrics.get(metrics.FRAMES_PER_S),
+            has_changed=any(name.startswith(_CHANGED) for name in run.data.metrics),
         )
 
     def _curve(self, run_id: str) -> Curve:
-        # MLflow asks the store page by page.
-        points = self.client.get_metric_history(run_id, metrics.RETURN_MEAN)
-        walls = {(point.step, point.timestamp): point.value for point in self._wall_history(run_id)}
-        rows = [
-            (point.timestamp, point.step, point.value, walls.get((point.step, point.timestamp))) for point in points
-        ]
-        return curve_of(rows)
-
-    def _wall_history(self, run_id: str) -> list[Any]:
-        return list(self.client.get_metric_history(run_id, metrics.WALL_S))
+        points, wall_points = (
+            self.client.get_metric_history(run_id, name) for name in (metrics.RETURN_MEAN, metrics.WALL_S)
+        )
+        walls = {(point.step, point.timestamp): point.value for point in wall_points}
+        return curve_of([(p.timestamp, p.step, p.value, walls.get((p.step, p.timestamp))) for p in points])
 
     def _evaluation(self, run_id: str, folder: Path | None, place: Path) -> Evaluation | None:
-        """Return the score that MLflow keeps; where its artifacts are out of reach, the one in the trial's folder."""
+        """Return the score in the trial's folder, where `experiments.evaluate` puts new ones; else MLflow's copy."""
         from mlflow.exceptions import MlflowException
 
-        try:
-            if any(artifact.path == folders.EVALUATION for artifact in self.client.list_artifacts(run_id)):
-                into = place / run_id
-                into.mkdir()
-                return read_evaluation(Path(self.client.download_artifacts(run_id, folders.EVALUATION, str(into))))
-        except (MlflowException, OSError):
-            pass  # moved, or on a machine that does not answer: the folder may be here
         if folder is not None and (folder / folders.EVALUATION).is_file():
             return read_evaluation(folder / folders.EVALUATION)
-        return None
+        try:
+            if all(artifact.path != folders.EVALUATION for artifact in self.client.list_artifacts(run_id)):
+                return None
+            into = place / run_id
+            into.mkdir()
+            copy = Path(self.client.download_artifacts(run_id, folders.EVALUATION, str(into)))
+        except (MlflowException, OSError) as error:
+            logger.warning("The score of run %s cannot be fetched from MLflow: %s", run_id, _first_line(error))
+            return None
+        return read_evaluation(copy, f"{folders.EVALUATION} of MLflow's run {run_id}")
 
 
 def curve_of(rows: Sequence[tuple[int, int, float, float | None]]) -> Curve:
@@ -166,17 +168,30 @@ def curve_of(rows: Sequence[tuple[int, int, float, float | None]]) -> Curve:
     )
 
 
-def read_evaluation(path: Path) -> Evaluation:
+def read_evaluation(path: Path, name: str | None = None) -> Evaluation:
     """Return the score of an `evaluation.json`.
 
+    Args:
+        path: of the file.
+        name: of it, for people; None: its path.
+
     Raises:
-        ConfigError: It is no such file.
+        ConfigError: It is no such file, or its returns are no finite numbers.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Evaluation(int(content["first_seed"]), np.array(content["returns"], np.float64))
+        found = Evaluation(int(content["first_seed"]), np.array(content["returns"], np.float64))
+        if found.returns.ndim != 1 or not len(found.returns) or not np.isfinite(found.returns).all():
+            raise ValueError("expected a list of finite returns")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is no evaluation: {error!r}. Score the trial anew: experiments.evaluate.") from error
+        raise ConfigError(
+            f"{name or path} is no evaluation: {error!r}. Score the trial anew: experiments.evaluate."
+        ) from error
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def is_run_id(word: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.comparison.groups import SEED, swept_keys
 from experiments.comparison.results import TrialResult
-from experiments.comparison.values import is_number, parse
+from experiments.comparison.values import is_number, parse, spans_magnitudes
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -21,7 +21,6 @@ _FEWEST_TRIALS = 6  # below, any two settings look different
 _BEST_TRIALS, _LEAST_SHARE, _LARGEST_SHARE = 20, 0.1, 0.5
 _SHUFFLES = 100
 _MOST_CHOICES = 5  # a number with at most so many values counts as a choice between them
-_LOG_RANGE = 10.0  # a positive number that spans such a factor is compared by its logarithm
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def measure_importance(trials: Sequence[TrialResult], rng_seed: int = 0) -> Impo
     total = found.sum()
     if total <= 0:
         return Importances([], len(judged), quantile, "The best trials lie where the others lie: nothing mattered.")
-    chance = np.quantile(shuffled, 0.95, axis=0) / total
+    chance = np.minimum(np.quantile(shuffled, 0.95, axis=0) / total, 1.0)  # no share is larger
     ranked = np.argsort(-found, kind="stable")
     return Importances(
         [Importance(varied[k], float(found[k] / total), float(chance[k])) for k in ranked], len(judged), quantile
@@ -120,8 +119,7 @@ def _distribution(texts: Sequence[str | None]) -> "BaseDistribution":
     values = [parse(text) for text in given]
     if not all(is_number(value) for value in values) or len(given) <= _MOST_CHOICES:
         return CategoricalDistribution(given)
-    low, high = min(values), max(values)
-    return FloatDistribution(low, high, log=low > 0 and high / low >= _LOG_RANGE)
+    return FloatDistribution(min(values), max(values), log=spans_magnitudes(values))
 
 
 def _value(text: str, distribution: "BaseDistribution") -> str | float:

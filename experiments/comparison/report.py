@@ -11,6 +11,7 @@ from typing import Any
 from experiments import folders
 from experiments.commit import current_commit
 from experiments.comparison import tables, words
+from experiments.comparison.bootstrap import RESAMPLES
 from experiments.comparison.comparison import Comparison
 from experiments.comparison.curves import FRAMES
 from experiments.comparison.drawings.gallery import Picture
@@ -68,6 +69,7 @@ def render(comparison: Comparison, pictures: Sequence[Picture]) -> str:
         pictures=[
             {
                 "heading": one.heading,
+                "alt": one.alt,
                 "text": one.text,
                 "name": one.name,
                 "data": {k: _embed(v) for k, v in one.pngs.items()},
@@ -77,6 +79,7 @@ def render(comparison: Comparison, pictures: Sequence[Picture]) -> str:
         commit=current_commit(),
         command=" ".join(["python -m experiments.compare", *map(shlex.quote, sys.argv[1:])]),
         date=f"{datetime.now():%Y-%m-%d %H:%M}",
+        resamples=f"{RESAMPLES:,}",
         grouped_by=", ".join(comparison.keys),
     )
 
@@ -117,10 +120,15 @@ def _group_cells(comparison: Comparison) -> list[dict[str, Any]]:
 def _trial_cells(comparison: Comparison) -> list[dict[str, Any]]:
     keys = swept_keys(comparison.trials)
     group_of = {trial.run_id: row.group.label for row in comparison.rows for trial in row.group.trials}
+    scores = {
+        trial.run_id: float(own.mean())
+        for row in comparison.rows
+        for trial, own in zip(row.group.scored, row.group.scores, strict=True)
+    }
     ordered = sorted(
         comparison.trials,
         key=lambda trial: (
-            float(trial.evaluation.returns.mean()) if trial.evaluation else -float("inf"),
+            scores.get(trial.run_id, -float("inf")),
             -float("inf") if trial.last_return is None else trial.last_return,
         ),
         reverse=True,
@@ -132,7 +140,11 @@ def _trial_cells(comparison: Comparison) -> list[dict[str, Any]]:
             "values": [say(trial.assigned.get(key)) for key in keys],
             "seed": trial.tags.get("seed", MISSING),
             "state": trial.state,
-            "score": words.number(float(trial.evaluation.returns.mean())) if trial.evaluation else words.NOT_SCORED,
+            "score": words.number(scores[trial.run_id])
+            if trial.run_id in scores
+            else "on other tracks"
+            if trial.evaluation
+            else words.NOT_SCORED,
             "last": MISSING if trial.last_return is None else words.number(trial.last_return),
             "frames": words.frames(trial.num_frames),
             "wall": words.duration(trial.wall_s),

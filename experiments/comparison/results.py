@@ -61,6 +61,7 @@ class TrialResult:
         folder: of the trial, where it says so; it need not be on this machine.
         evaluation: None where nobody scored it.
         frames_per_s: of training, the last that was reported.
+        has_changed: whether a population gave it other settings or weights on the way: `assigned` is how it began.
     """
 
     run_id: str
@@ -74,6 +75,12 @@ class TrialResult:
     folder: Path | None = None
     evaluation: Evaluation | None = None
     frames_per_s: float | None = None
+    has_changed: bool = False
+
+    def drove(self, tracks: range) -> bool:
+        """Whether its policy was scored on all of these tracks."""
+        own = self.evaluation.tracks if self.evaluation is not None else range(0)
+        return bool(tracks) and own.start <= tracks.start and own.stop >= tracks.stop
 
     @property
     def has_failed(self) -> bool:
@@ -84,6 +91,11 @@ class TrialResult:
     def has_finished(self) -> bool:
         """Whether it trained for as long as it was meant to."""
         return self.state == "finished"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing cut it short, as far as it is known."""
+        return self.has_finished or self.state == "running"
 
     @property
     def last_return(self) -> float | None:

@@ -57,10 +57,15 @@ def save_best(name: str, comparison: Comparison, *, may_overwrite: bool) -> Path
         may_overwrite: whether a file of that name gives way.
 
     Raises:
-        ConfigError: No trial was scored, its config is out of reach, or cannot be said by such a file.
+        ConfigError: No trial was scored, or the best one's config is out of reach, or no such file can say it.
     """
     path = check_name(name, may_overwrite=may_overwrite)
     row, trial = find_best(comparison)
+    if trial.has_changed:
+        raise ConfigError(
+            f"save_best={name}: the best trial, {trial.name}, is of a population that changed its settings and weights "
+            "while it trained, which no experiment can say. Write down the settings of your choice, and train them."
+        )
     if trial.folder is None or not (trial.folder / folders.CONFIG).is_file():
         raise ConfigError(
             f"save_best={name}: the best trial is {trial.name}, whose config should be in {trial.folder}. "

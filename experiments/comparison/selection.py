@@ -11,6 +11,7 @@ from envs.errors import ConfigError
 from experiments import folders
 from experiments.comparison.history import PARENT, RunHistory, is_run_id
 from experiments.comparison.results import TrialResult
+from experiments.comparison.words import plural
 from experiments.runs import find_run_folder
 
 FOLDER = "comparison"
@@ -24,7 +25,7 @@ class Selection:
         title: what they are, for people.
         trials: in the order that they began.
         output: where pictures, tables and the report go.
-        parent_id: the MLflow run that gets them too; None where the trials have several parents.
+        parent_id: the MLflow run that gets them too; None where they are not the trials of one run.
         notes: what was left out, and why.
         num_sweeps: how many runs the trials are of.
     """
@@ -49,20 +50,21 @@ def select(settings: dict[str, Any], history: RunHistory, outputs: Path) -> Sele
         ConfigError: A word means nothing, or a run has no trials.
     """
     if settings["name"] is not None:
-        runs = history.of_experiment(settings["name"])
-        title, output = settings["name"], outputs / settings["name"] / FOLDER
+        asked = title = settings["name"]
+        runs, output = history.of_experiment(title), outputs / title / FOLDER
     else:
         words = [settings["sweep"]] if settings["sweep"] is not None else settings["runs"]
         runs = [run for word in words for run in _with_children(_find(word, history, outputs), history)]
-        title, output = f"{len(words)} runs", outputs / f"{FOLDER}s" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+        asked, title = ", ".join(words), plural(len(words), "run")
+        output = outputs / f"{FOLDER}s" / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     unique = {run.info.run_id: run for run in runs}
     parents = {run_id: run for run_id, run in unique.items() if PARENT not in run.data.tags}
     trials, notes = _newest([run for run in unique.values() if PARENT in run.data.tags])
     if not trials:
-        raise ConfigError(f"{title}: MLflow at {history.uri} has no trial of it yet, so there is nothing to compare.")
+        raise ConfigError(f"{asked}: MLflow at {history.uri} has no trial of it yet, so there is nothing to compare.")
     needed = {run.data.tags[PARENT] for run in trials}
+    parent_id = next(iter(needed)) if len(needed) == 1 and needed <= parents.keys() else None  # not of chosen trials
     parents |= {run_id: history.run(run_id) for run_id in needed - parents.keys()}
-    parent_id = next(iter(needed)) if len(needed) == 1 else None
     if parent_id is not None and settings["name"] is None:
         title = parents[parent_id].info.run_name
         folder = parents[parent_id].data.tags.get("folder")

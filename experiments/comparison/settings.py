@@ -1,5 +1,6 @@
 """The keys of `python -m experiments.compare`, with their types."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +37,7 @@ def check_words(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with `sweep=latest` where nothing was chosen.
 
     Raises:
-        ConfigError: Two ways of choosing were used at once, or a choice is empty.
+        ConfigError: Two ways of choosing were used at once, a choice is empty, or the threshold is not finite.
     """
     given = [key for key in SELECTORS if settings[key] is not None]
     if len(given) > 1:
@@ -47,4 +48,7 @@ def check_words(settings: dict[str, Any]) -> dict[str, Any]:
     for key in (*SELECTORS, "group_by"):
         if settings[key] is not None and not settings[key]:
             raise ConfigError(f"{key}={settings[key]} chooses nothing; drop it, or name something.")
+    threshold = settings.get("threshold")
+    if threshold is not None and not math.isfinite(threshold):
+        raise ConfigError(f"threshold={threshold}: expected a finite training return, such as 800.")
     return settings if given else settings | {"sweep": "latest"}

@@ -46,13 +46,21 @@ def _group_row(row: Row, baseline: Group) -> dict[str, Any]:
         cells |= {name: estimate and estimate.value, f"{name}_low": estimate and estimate.low}
         cells[f"{name}_high"] = estimate and estimate.high
     cells["verdict"] = contrast and contrast.verdict
-    cells["interval_over"] = ("seeds and tracks" if row.group.num_seeds > 1 else "tracks") if row.scores else None
+    cells["interval_over"] = _drawn(row.group.num_seeds) if row.scores else None
+    cells["gain_interval_over"] = _drawn(row.group.num_seeds, baseline.num_seeds) if contrast else None
     cells |= {"wall_s": row.wall_s, "frames": row.frames, "frames_per_s": row.frames_per_s}
     reached = row.reached
     cells["frames_to_threshold"] = reached.frames if reached else None
     cells["frames_to_threshold_is_lower_bound"] = reached.is_censored if reached else None
     cells["reached_threshold"] = reached.num_reached if reached else None
     return cells
+
+
+def _drawn(*num_seeds: int) -> str:
+    """Return what intervals resample, of groups with so many seeds."""
+    several = sum(size > 1 for size in num_seeds)
+    whose = "" if several == len(num_seeds) else "of one group "
+    return f"seeds {whose}and tracks" if several else "tracks"
 
 
 def trial_rows(groups: Sequence[Group], trials: Sequence[TrialResult]) -> list[dict[str, Any]]:

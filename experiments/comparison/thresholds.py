@@ -16,8 +16,8 @@ class Reached:
     """The median of a group's trials, in environment frames.
 
     Attributes:
-        frames: the median, or where `is_censored` what it is above; None without any trial that trained.
-        is_censored: whether too few trials came so far to know the median.
+        frames: the median, or where `is_censored` the least that it can be; None without any trial that trained.
+        is_censored: whether trials that ended too early leave it open how large the median is.
         num_reached: how many did.
     """
 
@@ -55,9 +55,6 @@ def frames_to_threshold(group: Group, threshold: float) -> Reached:
         return Reached(None, False, 0)
     firsts = [first_reached(trial, threshold) for trial in trained]
     at_least = [trial.num_frames if first is None else first for trial, first in zip(trained, firsts, strict=True)]
-    median = np.median([np.inf if first is None else first for first in firsts])
-    is_censored = not np.isfinite(median)
-    num_reached = sum(first is not None for first in firsts)
-    return Reached(
-        float(np.median(np.array(at_least, np.float64)) if is_censored else median), is_censored, num_reached
-    )
+    least = float(np.median(np.array(at_least, np.float64)))
+    most = float(np.median([np.inf if first is None else first for first in firsts]))
+    return Reached(least, least < most, sum(first is not None for first in firsts))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MISSING = "\N{EN DASH}"  # what a trial has for a key that it does not have
+_LOG_RANGE = 10.0
 
 
 def parse(text: str | None) -> Any:
@@ -24,6 +25,17 @@ def parse(text: str | None) -> Any:
 def is_number(value: Any) -> bool:
     """Whether a parsed value is a finite number; True is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def identity(text: str | None) -> str | None:
+    """Return a value as text that is the same for equal numbers, however they are written: `0` and `0.0`, `1e-3`."""
+    value = parse(text)
+    return repr(float(value)) if is_number(value) else text
+
+
+def spans_magnitudes(numbers: Sequence[float]) -> bool:
+    """Whether numbers, all positive, span a factor of ten or more: such are compared by their logarithms."""
+    return min(numbers) > 0 and max(numbers) / min(numbers) >= _LOG_RANGE
 
 
 def say(text: str | None, digits: int = 3) -> str:

@@ -49,16 +49,16 @@ def frames(count: float | None) -> str:
     if count is None:
         return MISSING
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
+        if count >= 0.9995 * size:  # what rounds to 1,000 of a unit is 1 of the next
             return f"{count / size:.3g} {unit}"
     return f"{count:.0f}"
 
 
 def reached(result: Reached | None, num_trials: int) -> tuple[str, str]:
-    """Return `1.2 M`, `3 of 3`; or `> 800 k`, `1 of 3` where too few trials came so far to know the median."""
+    """Return `1.2 M`, `3 of 3`; or `≥ 800 k`, `1 of 3` where too few trials came so far to know the median."""
     if result is None or result.frames is None:
         return MISSING, ""
-    return f"{'> ' if result.is_censored else ''}{frames(result.frames)}", f"{result.num_reached} of {num_trials}"
+    return f"{'≥ ' if result.is_censored else ''}{frames(result.frames)}", f"{result.num_reached} of {num_trials}"
 
 
 def states(group: Group) -> str:
@@ -99,7 +99,8 @@ def finding(rows: Sequence[Row], baseline: Group) -> str:
         return f"The baseline {baseline.label} was not scored, so nothing can be measured against it."
     if not rivals:
         return f"Only {baseline.label} was scored, so there is nothing to measure it against."
-    best = rivals[0]
+    gains = [row for row in rivals if row.contrast is not None and row.contrast.verdict == GAIN]
+    best = (gains or rivals)[0]
     assert best.contrast is not None
     gain = best.contrast.gain
     found = (
@@ -114,18 +115,22 @@ def finding(rows: Sequence[Row], baseline: Group) -> str:
     if best.contrast.verdict == NOISE:
         return f"No gain beyond noise: the best, {found}.{among}{_about_seeds(best)}"
     if best.contrast.verdict == LOSS:
-        return f"Nothing beats the baseline: the best of the others, {found}, which is more than noise."
-    return f"{found}, which is more than noise.{among}{_about_seeds(best)}"
+        return (
+            f"Nothing beats the baseline: the best of the others, {found}, which is more than noise."
+            f"{_about_seeds(best)}"
+        )
+    higher = "" if best is rivals[0] else f" {name(rivals[0].group)} has the highest mean, but within noise."
+    return f"{found}, which is more than noise.{higher}{among}{_about_seeds(best)}"
 
 
 def _about_seeds(row: Row) -> str:
     if row.contrast is None or row.contrast.has_seeds:
         return ""
     return (
-        " One of the two has a single seed, so the noise meant here is that of tracks alone: these policies differ as "
+        " At least one of the two has a single seed, whose luck the interval does not know, so it is still too narrow."
+        if row.contrast.verdict == NOISE
+        else " At least one of the two has a single seed, whose luck this noise leaves out: these policies differ as "
         "said, another training run of the same settings may not. Train more seeds before believing it."
-        if row.contrast.verdict == GAIN
-        else " One of the two has a single seed, so this interval is over tracks alone, and still too narrow."
     )
 
 
@@ -133,10 +138,12 @@ def basis(rows: Sequence[Row], tracks: range) -> list[str]:
     """Return sentences about what n is, and what was resampled."""
     trials = [trial for row in rows for trial in row.group.trials]
     scored = [row.group.num_seeds for row in rows if row.scores is not None]
+    running = sum(trial.state == "running" for trial in trials)
     sentences = [
         f"{plural(len(trials), 'trial')} in {plural(len(rows), 'group')}; {sum(scored)} scored, "
         f"{sum(trial.state.startswith('stopped') for trial in trials)} stopped early, "
-        f"{sum(trial.has_failed for trial in trials)} failed."
+        f"{sum(trial.has_failed for trial in trials)} failed"
+        f"{f', {running} still running' if running else ''}."
     ]
     if not scored:
         return sentences
@@ -159,5 +166,7 @@ def basis(rows: Sequence[Row], tracks: range) -> list[str]:
             "policy on other tracks, and say nothing about what another seed would bring."
         )
     if len(tracks) < 30:
-        sentences.append(f"{plural(len(tracks), 'track')} are few: intervals over them are too narrow. Score 100.")
+        sentences.append(
+            f"{plural(len(tracks), 'track')} cannot say much: intervals over them are too narrow. Score 100."
+        )
     return sentences

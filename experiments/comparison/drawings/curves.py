@@ -4,15 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.comparison.curves import FRAMES, GroupCurve
-from experiments.comparison.drawings.look import (
-    Look,
-    head,
-    label_ends,
-    label_width,
-    legend_height,
-    shorten,
-    stands_out,
-)
+from experiments.comparison.drawings.labels import label_ends, label_width, legend_height, shorten
+from experiments.comparison.drawings.look import Look, head, stands_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,9 +78,8 @@ def _draw_curve(axes: "Axes", curve: GroupCurve, color: str, is_named: bool, loo
 
 def _end(curve: GroupCurve) -> float:
     """Return the height at which a group's lines end at the right."""
-    if not curve.rests:
-        return float(curve.mean[-1])
-    return float(max(curve.rests, key=lambda rest: rest[0][-1])[1][-1])
+    _, returns = max([(curve.x, curve.mean), *curve.rests], key=lambda line: line[0][-1])
+    return float(returns[-1])
 
 
 def _draw_threshold(axes: "Axes", threshold: float | None, look: Look) -> None:

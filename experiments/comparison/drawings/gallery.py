@@ -34,12 +34,14 @@ class Picture:
     Attributes:
         name: of its files.
         heading: above it.
+        alt: what it is, for who does not see it, and where its numbers are.
         text: below it.
         pngs: by look; empty where there is nothing to show, which `text` explains.
     """
 
     name: str
     heading: str
+    alt: str
     text: str
     pngs: dict[str, bytes]
 
@@ -52,24 +54,28 @@ def draw_all(comparison: Comparison) -> list[Picture]:
         _picture(
             "scores",
             "Scores",
+            "Each group's mean return with its interval; the table of groups has the numbers.",
             "The dot is the mean return of all drives, the bar its 95 % interval, small marks the mean of each policy.",
             lambda look: draw_scores(comparison.rows, comparison.baseline, ranks, look),
         ),
         _picture(
             "curves",
             "Learning curves over frames",
+            "Training return against environment frames, a line a group; curves.csv has the numbers.",
             f"Training return: of the last episodes, not of unseen tracks. {_about_curves(comparison)}",
             lambda look: draw_curves(curves[FRAMES], ranks, threshold, FRAMES, look),
         ),
         _picture(
             "curves_time",
             "Learning curves over time",
+            "Training return against minutes, a line a group; the table of trials says how long each trained.",
             "The same against the time that each trial trained: what counts where the machine is the limit.",
             lambda look: draw_curves(curves[MINUTES], ranks, None, MINUTES, look),
         ),
         _picture(
             "profiles",
             "Performance profiles",
+            "Share of drives above each return, a line a group; profiles.csv has the numbers.",
             "For every return τ, the share of drives that brought more. A line above another everywhere is better "
             "everywhere; where lines cross, one is better on easy tracks and the other on hard ones.",
             lambda look: draw_profiles(comparison.profiles, ranks, look),
@@ -77,27 +83,29 @@ def draw_all(comparison: Comparison) -> list[Picture]:
         _picture(
             "importance",
             "What mattered",
+            "The importance of each swept key, a bar a key; importance.csv has the numbers.",
             _about_importance(comparison),
             lambda look: draw_importance(comparison.importances, look),
         ),
         _picture(
             "parallel",
             "All settings",
+            "Every trial's settings and last training return, a line a trial; the table of trials has the numbers.",
             "A line is a trial, from setting to setting to its last training return.",
             lambda look: draw_parallel(comparison.trials, look),
         ),
     ]
 
 
-def _picture(name: str, heading: str, text: str, draw: "Callable[[Look], Figure | None]") -> Picture:
+def _picture(name: str, heading: str, alt: str, text: str, draw: "Callable[[Look], Figure | None]") -> Picture:
     pngs = {}
     for word, look in LOOKS.items():
         with look.styled():
             figure = draw(look)
             if figure is None:
-                return Picture(name, heading, text if name == "importance" else _NOTHING, {})
+                return Picture(name, heading, alt, text if name == "importance" else _NOTHING, {})
             pngs[word] = to_png(figure)
-    return Picture(name, heading, text, pngs)
+    return Picture(name, heading, alt, text, pngs)
 
 
 def _about_curves(comparison: Comparison) -> str:

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from experiments.comparison.drawings.look import Look, head, shorten
+from experiments.comparison.drawings.labels import shorten
+from experiments.comparison.drawings.look import Look, head
 from experiments.comparison.importance import Importances
 from experiments.comparison.values import short_keys
 

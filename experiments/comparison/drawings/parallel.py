@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.comparison.drawings.look import COLOR_MAP, Color, Look, head, shorten
+from experiments.comparison.drawings.labels import shorten
+from experiments.comparison.drawings.look import COLOR_MAP, Color, Look, head
 from experiments.comparison.groups import swept_keys
 from experiments.comparison.results import Array, TrialResult
-from experiments.comparison.values import is_number, order, parse, say, short_keys
+from experiments.comparison.values import is_number, order, parse, say, short_keys, spans_magnitudes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST_TICKS = 6
-_LOG_RANGE = 10.0  # a positive number that spans such a factor has a logarithmic axis
+_KNOWN_PART = 0.85  # of an axis that has room for missing values
 _JITTER = 0.035  # of an axis: trials with the same value of a choice stay apart
 
 
@@ -36,17 +37,25 @@ class Scale:
 
 
 def make_scale(texts: Sequence[str | None]) -> Scale:
-    """Return the axis for these values: by size where all are numbers, by logarithm where they span a factor of 10."""
+    """Return the axis for these values: by size where all are numbers, by logarithm where they span a factor of 10.
+
+    Trials without the key, of a conditional space, are above its numbers.
+    """
     given = sorted(set(texts), key=order)
     values = [parse(text) for text in given]
+    if None in given[1:] and all(is_number(value) for value in values[:-1]):  # what is missing is sorted to the end
+        known = make_scale(given[:-1])
+        places = {text: _KNOWN_PART * place for text, place in known.places.items()}
+        ticks = [(_KNOWN_PART * place, word) for place, word in known.ticks]
+        return Scale({**places, None: 1.0}, [*ticks, (1.0, say(None))], known.is_choice)
     if all(is_number(value) for value in values) and len(given) > 1:
         numbers = np.array(values, np.float64)
-        is_log = numbers.min() > 0 and numbers.max() / numbers.min() >= _LOG_RANGE
+        is_log = spans_magnitudes(values)
         heights = np.log(numbers) if is_log else numbers
         heights = (heights - heights.min()) / np.ptp(heights) if np.ptp(heights) > 0 else np.full(len(given), 0.5)
         places = {text: float(height) for text, height in zip(given, heights, strict=True)}
         if len(given) <= _MOST_TICKS:
-            return Scale(places, [(places[text], say(text)) for text in given], len(given) <= _MOST_TICKS)
+            return Scale(places, [(places[text], say(text)) for text in given], True)
         named = (
             np.linspace(numbers.min(), numbers.max(), 5)
             if not is_log
@@ -97,7 +106,8 @@ def _round_marks(returns: Array) -> list[float]:
     known = returns[np.isfinite(returns)]
     if not len(known):
         return [0.0, 1.0]
-    marks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(known.min(), known.max() + 1e-9)
+    margin = 0.0 if np.ptp(known) > 0 else 0.05 * abs(known[0]) or 1.0
+    marks = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(known.min() - margin, known.max() + margin)
     return [float(mark) for mark in marks]
 
 
@@ -112,8 +122,13 @@ def _draw_line(axes: "Axes", places: list[float], trial: TrialResult, color: Col
         axes.plot([len(places) - 1], [-0.08], "X", color=look.theme.faint, ms=7)
         axes.plot([len(places) - 2, len(places) - 1], [places[-2], -0.08], color=look.theme.faint, lw=1, ls=":")
         return
-    is_whole = trial.has_finished or trial.state == "running"
-    axes.plot(range(len(places)), places, color=color, lw=1.7 if is_whole else 1.0, ls="-" if is_whole else (0, (4, 2)))
+    axes.plot(
+        range(len(places)),
+        places,
+        color=color,
+        lw=1.7 if trial.is_whole else 1.0,
+        ls="-" if trial.is_whole else (0, (4, 2)),
+    )
 
 
 def _color(value: float, values: Array, look: Look) -> Color:
@@ -152,8 +167,8 @@ def _draw_axis(
 
 def _explain(trials: Sequence[TrialResult], look: Look) -> str:
     words = []
-    if any(trial.state.startswith("stopped") for trial in trials):
-        words.append("dashed: stopped early")
+    if any(trial.last_return is not None and not trial.is_whole for trial in trials):
+        words.append("dashed: stopped early or failed")
     if any(trial.last_return is None for trial in trials):
         words.append("✕ dotted: no return")
     return "   ".join(words)

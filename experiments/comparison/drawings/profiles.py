@@ -3,15 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from experiments.comparison.drawings.look import (
-    Look,
-    head,
-    label_width,
-    legend_height,
-    shorten,
-    spread,
-    stands_out,
-)
+from experiments.comparison.drawings.labels import label_ends, label_width, legend_height, shorten, spread
+from experiments.comparison.drawings.look import Look, head, stands_out
 from experiments.comparison.profiles import Profile
 
 if TYPE_CHECKING:
@@ -55,8 +48,6 @@ def draw_profiles(profiles: Sequence[Profile], ranks: Mapping[str, int | None], 
 
 def _label(axes: "Axes", look: Look, named: Sequence[Profile], names: Sequence[str], colors: Sequence[str]) -> None:
     """Write names where their lines are: beside the axes, ordered by how much of the area lies below each line."""
-    from experiments.comparison.drawings.look import label_ends
-
     areas = [float(profile.share.mean()) for profile in named]
     if look.is_narrow:
         label_ends(axes, look, list(zip(areas, names, colors, strict=True)))

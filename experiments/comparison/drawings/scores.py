@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.comparison.drawings.look import Look, head, shorten
+from experiments.comparison.drawings.labels import shorten
+from experiments.comparison.drawings.look import Look, head
 from experiments.comparison.groups import Group
 from experiments.comparison.table import Row
 
