@@ -14,6 +14,7 @@ import sys
 from envs.errors import ConfigError
 
 _CONNECT_S = 3.0
+_OWN = "127.0.0.1:"  # where a run's own Ray listens, which is no cluster: `experiments.cluster.start_ray`
 _REFUSED = 3  # exit code of the question below: our token was not taken
 _QUESTION = f"""
 import sys
@@ -108,13 +109,13 @@ def _token_words() -> str:
 def _running_here() -> str:
     from ray._private.services import find_gcs_addresses
 
-    found = sorted(find_gcs_addresses())
+    found = sorted(address for address in find_gcs_addresses() if not address.startswith(_OWN))
     if len(found) != 1:
-        several = (
-            f"{len(found)} clusters run on this machine: {', '.join(found)}" if found else "no Ray runs on this machine"
+        runs = (
+            f"{len(found)} clusters run on this machine: {', '.join(found)}" if found else "none runs on this machine"
         )
         raise ConfigError(
-            f"ray.address=auto, but {several}. Submit the command to the cluster (ray job submit, docs/cluster.md), "
+            f"ray.address=auto, but {runs}. Submit the command to the cluster (ray job submit, docs/cluster.md), "
             "or name its head: ray.address=HOST:6379."
         )
     return str(found[0])

@@ -43,9 +43,19 @@ def test_a_name_that_no_host_can_have_is_refused():
         check_answer("head..local:6379", 5.0)
 
 
+def test_auto_is_the_one_cluster_of_this_machine(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", lambda: {"127.0.0.1:42033", "10.0.0.1:6379"})
+    assert find_cluster("auto") == "10.0.0.1:6379"
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
-    [(set(), "no Ray runs on this machine"), ({"10.0.0.1:6379", "10.0.0.1:7000"}, "10.0.0.1:6379, 10.0.0.1:7000")],
+    [
+        (set(), "none runs on this machine"),
+        ({"127.0.0.1:42033"}, "none runs on this machine"),  # a run's own Ray
+        ({"10.0.0.1:6379", "10.0.0.1:7000"}, "2 clusters run on this machine: 10.0.0.1:6379, 10.0.0.1:7000"),
+    ],
 )
 def test_auto_without_a_cluster_or_with_several_says_so(monkeypatch, found, words):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
