@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIG_FOLDER = ROOT / "conf"
 
 OK, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
+_MULTIRUN = ("-m", "--multirun")
 
 
 def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
@@ -54,8 +55,11 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
 
     try:
         with tempfile.TemporaryDirectory() as folder:
-            if {"-m", "--multirun"} & set(sys.argv[1:]):  # Hydra leaves a file where it sweeps, whatever it is told
-                sys.argv.append(f"hydra.sweep.dir={folder}")
+            words = [word for word in sys.argv[1:] if word not in _MULTIRUN]
+            if len(words) < len(
+                sys.argv[1:]
+            ):  # Hydra leaves a file where it sweeps, and wants the flag first
+                sys.argv[1:] = ["--multirun", *words, f"hydra.sweep.dir={folder}"]
             hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(task)()
         if raised:
             raise raised[0]

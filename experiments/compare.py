@@ -58,7 +58,7 @@ def describe(comparison: Comparison) -> str:
     for row in rows:
         name = row.group.label.ljust(width)
         if row.scores is None:
-            lines.append(f"  {name}  {words.NOT_SCORED} ({words.states(row.group)})")
+            lines.append(f"  {name}  {words.NOT_SCORED} ({words.states(row.group) or 'finished'})")
             continue
         mean = row.scores["mean"]
         cells = [f"{words.number(mean.value):>6}  ({words.interval(mean)})", f"n={row.group.num_seeds}"]

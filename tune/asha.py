@@ -18,6 +18,9 @@ _RUNGS = 2  # looks before the end, where nothing else is said
 class Asha(AsyncHyperBandScheduler):
     """Stops trials early that are not among the best of their rung.
 
+    Source: Li et al. 2020, algorithm 2, in Ray's stopping form: a trial is compared with those that were at the rung
+    before it, and goes on or ends there and then. In the paper it pauses, until enough others are worse.
+
     Args:
         grace_frames: Environment frames that every trial gets, and the first rung; None: `stop_frames` divided by
             `reduction_factor` twice.
@@ -46,8 +49,8 @@ class Asha(AsyncHyperBandScheduler):
             raise ConfigError("tuner=asha and hyperband compare trials after equal frames: set stop.frames.")
         if reduction_factor <= 1:
             raise ConfigError(f"tuner.scheduler.reduction_factor={reduction_factor}: expected more than 1.")
-        # Rounded up: a rung just before the end would decide nothing.
-        grace = math.ceil(stop_frames / reduction_factor**_RUNGS) + 1 if grace_frames is None else grace_frames
+        # Rounded up: the third rung is the end, never just before it, where it would cost a trial its last frames.
+        grace = math.ceil(stop_frames / reduction_factor**_RUNGS) if grace_frames is None else grace_frames
         if not 0 < grace <= stop_frames:
             raise ConfigError(
                 f"tuner.scheduler.grace_frames={grace}: expected more than 0 and at most stop.frames={stop_frames}."
@@ -66,8 +69,9 @@ class Asha(AsyncHyperBandScheduler):
             grace_period=grace,
             reduction_factor=reduction_factor,
             brackets=brackets,
+            stop_last_trials=False,  # else Ray takes a trial that passed two rungs in one report for one at the lower
         )
-        self._grace, self._seed = grace, seed
+        self._seed = seed
 
     def __str__(self) -> str:
         """Say what it does, for the header."""

@@ -26,7 +26,7 @@ from experiments.trial import (
 )
 from tune import records as states
 from tune.disk import DiskWatch
-from tune.records import TrialRecord, TrialRecords
+from tune.records import TrialRecord, TrialRecords, short_value
 from tune.sweep_line import SweepLine
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Recorder(ray.tune.Callback):
         self._observe, self._stop_reason = observe, stop_reason
         self._is_sweep = isinstance(line, SweepLine)
         self._reported: set[str] = set()
-        self._adopted: dict[str, str] = {}
+        self._adopted: dict[str, str | None] = {}
         self._csv: dict[str, ProgressCsv] = {}
         self._remembered: dict[str, Any] = {}
         self._saved_s = 0.0
@@ -86,9 +86,10 @@ class Recorder(ray.tune.Callback):
         self._reported.discard(folder.name)
         if (Path(self._config["run_folder"]) / folders.STOP_REQUEST).exists():
             return  # it had been waiting for its turn, and ends at once
-        if config.get(ADOPTED) not in (None, self._adopted.get(folder.name)):
+        if folder.name not in self._csv:
+            self._open(record, folder, config)
+        elif config.get(ADOPTED) != self._adopted.get(folder.name):
             self._change(record, config)
-        self._open(record, folder, config)
         record.state, record.reason = states.RUNNING, None
         self._save_records()
 
@@ -148,9 +149,8 @@ class Recorder(ray.tune.Callback):
         )
 
     def _open(self, record: TrialRecord, folder: Path, config: dict[str, Any]) -> None:
-        if folder.name in self._csv:
-            return
         self._csv[folder.name] = ProgressCsv(folder / folders.PROGRESS)
+        self._adopted[folder.name] = config.get(ADOPTED)  # before a resume, if ever
         self._children[folder.name] = self._start_run(record, folder, config)
         if self._is_sweep:
             self._line.note(f"Trial {record} {'goes on' if record.frames else 'starts'}.")
@@ -203,7 +203,7 @@ class Recorder(ray.tune.Callback):
             self._tracker.tag(self._children[record.name], {"state": state})
             self._tracker.finish(self._children[record.name], "FAILED" if record.state == states.FAILED else "FINISHED")
         if self._is_sweep:
-            objective = f", {record.objective:.1f}" if isinstance(record.objective, float) else ""
+            objective = f", {short_value(record.objective)}" if isinstance(record.objective, float) else ""
             self._line.note(f"Trial {record} {state} ({record.frames:,} frames{objective}).")
 
     def _save_records(self) -> None:

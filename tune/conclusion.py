@@ -9,11 +9,11 @@ from typing import Any
 
 from envs.errors import ConfigError
 from experiments import folders
+from experiments.checkpoint_mirror import CheckpointMirror
 from experiments.checkpoints import checkpoint_frames, latest_checkpoint
 from experiments.evaluate import describe_results, evaluate
 from experiments.machine import available_cores
 from experiments.runs import find_trial_folders
-from experiments.storage import CheckpointMirror
 from experiments.tracker import RunHandle, Tracker
 from tune.records import FAILED, FINISHED, TrialRecord, TrialRecords
 
@@ -55,6 +55,10 @@ def evaluate_trials(
             scores[record.name] = _score(config, trial, record, len(records) > 1, tracker, run_of)
         except (ConfigError, OSError) as error:
             print(f"error: Trial {record} has no score: {error}", file=sys.stderr)
+        except Exception as error:  # of its env, say: the others are scored
+            logger.info("Trial %s has no score.", record.name, exc_info=error)
+            said = f"error: Trial {record} has no score: {type(error).__name__}: {error}"
+            print(f"{said}\nMore of it stands in {run_folder / folders.LOG}.", file=sys.stderr)
     return scores
 
 

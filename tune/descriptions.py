@@ -1,19 +1,13 @@
-"""What a run is called, tagged with, and says at its end."""
+"""What a run is called, tagged with, and how a sweep's trials ended."""
 
 import platform
-import socket
 from pathlib import Path
-from typing import Any
 
-from envs.app import INTERRUPTED, OK, ROOT
 from experiments import folders
-from experiments.cluster import is_job
 from experiments.commit import current_commit
 from tune import records as states
 from tune.preparation import Preparation
-from tune.records import TrialRecord, TrialRecords
-
-_MLFLOW_PORT = 5001
+from tune.records import TrialRecord, TrialRecords, short_value
 
 
 def title(preparation: Preparation, run_folder: Path) -> str:
@@ -43,46 +37,6 @@ def summary(records: TrialRecords, best: TrialRecord | None, run_folder: Path) -
     said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     lines = [f"Trials:     {said}"]
     if best is not None:
-        trained = "no episode" if best.first_objective is None else f"{best.first_objective:.1f}"
+        trained = "no episode" if best.first_objective is None else short_value(best.first_objective)
         lines.append(f"Best:       {best}: {trained} in training, {run_folder / folders.TRIALS / best.name}")
     return "\n".join(lines)
-
-
-def next_commands(config: dict[str, Any], run_folder: Path, *, code: int, is_sweep: bool, page: str | None) -> str:
-    """Return what to type next.
-
-    Args:
-        config: The run's plain config.
-        run_folder: Of the run.
-        code: Its exit code.
-        is_sweep: Whether there are trials to compare.
-        page: Of the tracker, behind the address of `mlflow ui`.
-    """
-    uri, outputs = config["paths"]["mlflow_uri"], config["paths"]["outputs"]
-    is_default = Path(outputs) == ROOT / "outputs"
-    word = folders.LATEST if is_default else run_folder
-    resume = f"python run.py resume={word}"
-    if is_job():
-        resume = f"ray job submit --working-dir . -- python run.py resume={run_folder} paths.outputs={outputs}"
-    lines = [f"Run folder: {run_folder}"]
-    if code == OK:
-        longer = [f"stop.{name}={2 * value}" for name, value in config["stop"].items() if value is not None]
-        lines.append(f"Train on:   {resume} {' '.join(longer)}")
-    else:
-        lines.append(f"Go on:      {resume}")
-    if is_sweep and code != INTERRUPTED:
-        lines.append(f"Compare:    python -m experiments.compare sweep={word}")
-    port = _free_port(_MLFLOW_PORT)
-    lines.append(f"MLflow:     mlflow ui --backend-store-uri {uri} --port {port}")
-    if page is not None:
-        lines.append(f"            http://127.0.0.1:{port}/{page}")
-    return "\n".join(lines)
-
-
-def _free_port(first: int) -> int:
-    """Return the first port from `first` on that nobody on this machine listens on."""
-    for port in range(first, first + 100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-    return first

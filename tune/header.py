@@ -39,7 +39,7 @@ def _sweep_lines(preparation: Preparation, num_to_train: int) -> list[str]:
     of = f"{total} trials" if num_to_train == total else f"{num_to_train} of {total} trials to go"
     return [
         *lines,
-        f"  trials   {of}, {preparation.slots}: {_cost(preparation.base['stop'], preparation.slots, num_to_train)}",
+        f"  trials   {of}, {preparation.slots}: {_cost(_longest(preparation), preparation.slots, num_to_train)}",
     ]
 
 
@@ -49,6 +49,17 @@ def _domain(section: dict[str, Any]) -> str:
         f"{kind} {', '.join(map(str, values)) if isinstance(values, list) else values}"
         for kind, values in section.items()
     )
+
+
+def _longest(preparation: Preparation) -> dict[str, Any]:
+    """Return the limits of the trial that may take longest: they may be swept too."""
+    stop = dict(preparation.base["stop"])
+    for key, domain in preparation.space.domains.items():
+        section, _, name = key.partition(".")
+        if section == "stop":
+            ends = domain.corners()
+            stop[name] = None if None in ends else max(ends)
+    return stop
 
 
 def _cost(stop: dict[str, Any], slots: Slots, num_trials: int) -> str:

@@ -1,6 +1,7 @@
 """What a trial had reported of the tuner's metrics, read from its progress.csv when a sweep is resumed."""
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,10 +32,11 @@ def reported(trial: Path, names: Sequence[str], whole: bool) -> list[tuple[float
     for row in csv.DictReader(whole_lines):
         try:
             frames = float(row[metrics.FRAMES])
-            seen |= {name: float(row[name]) for name in names if row.get(name)}
+            values = {name: float(row[name]) for name in names if row.get(name)}
         except (KeyError, TypeError, ValueError):
             continue
+        seen |= {name: value for name, value in values.items() if math.isfinite(value)}
         if frames <= last and len(seen) == len(names):
-            values = [seen[name] for name in names]
-            rows.append((frames, values[0] if len(values) == 1 else values))
+            objectives = [seen[name] for name in names]
+            rows.append((frames, objectives[0] if len(names) == 1 else objectives))
     return rows

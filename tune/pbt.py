@@ -1,11 +1,13 @@
 """A population: Ray Tune's population-based training, in which trials keep their names, frames and replay."""
 
 import random
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import PopulationBasedTraining
 
 from envs.errors import ConfigError
@@ -87,9 +89,13 @@ class Pbt(PopulationBasedTraining):
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Take a member in; one from before a resume was looked at when it had its frames."""
+        if trial in self._trial_state:  # it lost its processes, and nothing that is known of it
+            return
         super().on_trial_add(tune_controller, trial)
         self._trial_state[trial].last_perturbation_time = int(self._frames.get(trial.trial_id, 0))
         self._trial_state[trial].last_train_time = int(self._frames.get(trial.trial_id, 0))
+        if self._synch:
+            self._begin_round()
 
     def set_room(self, has_room: bool) -> None:
         """Say whether the whole population trains at the same time. Else members take turns, and wait for each other.
@@ -100,8 +106,36 @@ class Pbt(PopulationBasedTraining):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> Any:
         """Look at a member. Ray would have it make room for one that waits, which needs none where all have some."""
+        for member, state in self._trial_state.items():
+            if member.is_finished():  # of these Ray would wait for those that failed
+                state.last_train_time = sys.maxsize
+        round_ends_at = self._next_perturbation_sync
         decision = super().on_trial_result(tune_controller, trial, result)
+        if self._synch and self._next_perturbation_sync != round_ends_at:
+            self._begin_round()
         return self.CONTINUE if decision == self.PAUSE and self.has_room else decision
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """Choose whose turn it is. Whom all others wait for may have ended: then they go on without a look."""
+        chosen = super().choose_trial_to_run(tune_controller)
+        if chosen is None and self._synch:
+            members = [member for member in self._trial_state if not member.is_finished()]
+            if members and all(member.status == Trial.PAUSED for member in members):
+                self._begin_round()
+                chosen = super().choose_trial_to_run(tune_controller)
+        return chosen
+
+    def _begin_round(self) -> None:
+        """Let members that take turns train for an interval more than the furthest has; there they wait for each other.
+
+        Ray counts rounds from the start, and falls behind where reports are coarse or a sweep was resumed: then nobody
+        waits any more.
+        """
+        states = [state for member, state in self._trial_state.items() if not member.is_finished()]
+        furthest = max(state.last_train_time for state in states)
+        for state in states:
+            state.last_perturbation_time = furthest
+        self._next_perturbation_sync = furthest + self._interval
 
     def recall(self, trial_id: str, rows: list[tuple[float, Any]]) -> None:
         """Take up how far a trial was before the sweep was resumed."""

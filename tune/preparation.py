@@ -18,7 +18,7 @@ from experiments.tracking import flatten
 from models.encoder import build
 from tune.compose import TrialConfigs
 from tune.proposers import MOST_DRAWS, Assignment, Proposer, Search
-from tune.records import TrialRecords
+from tune.records import FAILED, TrialRecords
 from tune.resume import CHANGEABLE, saved_config
 from tune.slots import Slots, fit_memory, make_slots
 from tune.space.space import SearchSpace
@@ -87,7 +87,9 @@ class Preparation:
         if run_folder is not None and records is not None:
             if not proposer.is_exhausted:
                 _check_unchanged(base, configs)
-            tried = [saved_config(base, run_folder, record) for record in records]
+            # Those that failed are tried again, each for itself: one that cannot start does not stop the others.
+            known = [record for record in records if record.state != FAILED] or list(records)
+            tried = [saved_config(base, run_folder, record) for record in known]
         else:
             assignments = proposer.planned()
             tried = [trial_config(base, configs, one) for one in assignments]
@@ -188,7 +190,7 @@ def make_scheduler(base: dict[str, Any], space: SearchSpace) -> Any:
 def modes(tuner: Mapping[str, Any]) -> list[str]:
     """Return `max` or `min` for each of the tuner's metrics."""
     mode = tuner["mode"]
-    return [mode] if isinstance(mode, str) else list(mode)
+    return list(mode) if isinstance(mode, list) else [mode]
 
 
 def _built(where: str, section: dict[str, Any], base: type, **built: Any) -> Any:
@@ -202,12 +204,13 @@ def _built(where: str, section: dict[str, Any], base: type, **built: Any) -> Any
 
 def _check_numbers(tuner: Mapping[str, Any]) -> None:
     metric = tuner["metric"]
-    names = [metric] if isinstance(metric, str) else list(metric)
-    if len(names) != len(modes(tuner)) or not set(modes(tuner)) <= {"max", "min"}:
+    names = metric if isinstance(metric, list) else [metric]
+    unknown = [name for name in names if name not in metrics.ALL and not str(name).startswith(metrics.LEARNER_PREFIX)]
+    if unknown or not names:
+        wrong = unknown[0] if unknown else metric
+        raise ConfigError(f"tuner.metric={wrong}: expected one of {', '.join(metrics.ALL)}, learner/….")
+    if len(names) != len(modes(tuner)) or any(mode not in ("max", "min") for mode in modes(tuner)):
         raise ConfigError(f"tuner.mode={tuner['mode']}: expected max or min for each of tuner.metric={metric}.")
-    unknown = [name for name in names if name not in metrics.ALL and not name.startswith(metrics.LEARNER_PREFIX)]
-    if unknown:
-        raise ConfigError(f"tuner.metric={unknown[0]}: expected one of {', '.join(metrics.ALL)}, learner/….")
     if tuner["max_failures"] < 0:
         raise ConfigError(f"tuner.max_failures={tuner['max_failures']}: expected 0 or more.")
 

@@ -49,7 +49,7 @@ class TrialRecord:
 
 
 class TrialRecords:
-    """The records of a sweep, in the order that its trials were made; every change is on the disk when it returns.
+    """The records of a sweep, in the order that its trials were made; `save` puts all that is known on the disk.
 
     Args:
         run_folder: Of the sweep.
@@ -116,6 +116,11 @@ class TrialRecords:
 def short_key(key: str) -> str:
     """Return the last part of a key, which mostly says enough."""
     return key.rpartition(".")[2]
+
+
+def short_value(value: float) -> str:
+    """Return a metric's value as people read it, be it a return of 852, a rate of 0.95 or a loss of 0.0123."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _short(value: Any) -> str:

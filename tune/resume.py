@@ -1,15 +1,17 @@
 """Going on with a run: its saved config wins, and says what may differ from it."""
 
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from envs.app import CONFIG_FOLDER
 from envs.errors import ConfigError
 from experiments import folders
 from experiments.checkpoints import newest_whole_checkpoint
-from experiments.runs import find_run_folder, find_trial_folders, read_config
+from experiments.runs import find_run_folder, read_config
 from experiments.schema import to_plain
 from tune.records import TrialRecord
 
@@ -50,6 +52,9 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
         key, _, _ = override.lstrip("+~").partition("=")
         if key == "resume" or key == "paths.outputs":
             continue
+        if key == "ray":
+            saved["ray"] |= _of_option(asked["ray"])
+            continue
         group = key.removeprefix("model.") if key == "model.preset" else key
         if key.startswith("model.presets."):  # a saved model has sizes alone: all of them are compared
             before, now = saved["model"], asked["model"]
@@ -65,7 +70,7 @@ def resumed_config(word: str, outputs: Path, overrides: list[str], composed: Dic
         else:
             refused.append(f"{key}: saved {before}, asked {now}")
     if refused:
-        may = ", ".join(f"{section}.*" for section in CHANGEABLE)
+        may = ", ".join([*(f"{section}.*" for section in CHANGEABLE), *_CHANGEABLE_KEYS])
         raise ConfigError(
             f"{folder} goes on as it was begun; only {may} may be changed. Refused: {'; '.join(refused)}. "
             "Start a new run for these."
@@ -79,26 +84,37 @@ def saved_config(base: dict[str, Any], run_folder: Path, record: TrialRecord) ->
     Args:
         base: The run's plain config, as it is now.
         run_folder: The run's.
-        record: The trial's. One that was never started has the run's config.
+        record: The trial's. The only trial of a run from before there were sweeps may have the run's config.
+
+    Raises:
+        ConfigError: The trial's config is gone.
     """
     folder = run_folder / folders.TRIALS / record.name
-    config = read_config(folder) if (folder / folders.CONFIG).exists() else deepcopy(base)
+    assignable = tuple(f"{section}." for section in (*CHANGEABLE, _TUNED))
+    if (folder / folders.CONFIG).exists():
+        config = read_config(folder)
+    elif all(key.startswith(assignable) for key in record.assigned):
+        config = deepcopy(base)
+    else:
+        raise ConfigError(
+            f"{folder} has no {folders.CONFIG}: trial {record} cannot go on. Bring it back, or start a new sweep."
+        )
     for section in (*CHANGEABLE, "paths", "tracking", "tuner"):
         config[section] = deepcopy(base[section])
     for key, value in record.assigned.items():
-        if key.startswith(tuple(f"{section}." for section in (*CHANGEABLE, _TUNED))):
+        if key.startswith(assignable):
             _assign(config, key, value)
     return config
 
 
-def check_trials(folder: Path) -> None:
-    """Check that the trials of a run can go on.
+def check_trials(folder: Path, records: Iterable[TrialRecord]) -> None:
+    """Check that these trials of a run can go on.
 
     Raises:
         ConfigError: All checkpoints of a trial are damaged.
     """
-    for trial in find_trial_folders(folder):
-        newest_whole_checkpoint(trial / folders.CHECKPOINTS)
+    for record in records:
+        newest_whole_checkpoint(folder / folders.TRIALS / record.name / folders.CHECKPOINTS)
 
 
 def _moved(saved: dict[str, Any], outputs: str) -> dict[str, Any]:
@@ -111,6 +127,12 @@ def _moved(saved: dict[str, Any], outputs: str) -> dict[str, Any]:
         }
         saved[section] = moved
     return saved
+
+
+def _of_option(ray: dict[str, Any]) -> dict[str, Any]:
+    """Return what a word such as `ray=cluster` says: where to run, and what differs from this machine's usual keys."""
+    usual: Any = OmegaConf.load(CONFIG_FOLDER / "ray" / "local.yaml")
+    return {key: value for key, value in ray.items() if key == "address" or value != usual[key]}
 
 
 def _value(config: dict[str, Any], key: str) -> Any:

@@ -18,10 +18,11 @@ from experiments.tracker import RunHandle, Tracker
 from models.encoder import build
 from tune import records as states
 from tune.conclusion import evaluate_trials, lead_to_single_trial, report_failures, score_metrics
-from tune.descriptions import made_with, next_commands, summary, tags, title
+from tune.descriptions import made_with, summary, tags, title
 from tune.disk import DiskWatch
 from tune.execution import Execution
 from tune.interrupt import Interrupt
+from tune.next_commands import next_commands
 from tune.preparation import Preparation, modes
 from tune.records import TrialRecord, TrialRecords
 from tune.sweep_line import SweepLine, best_record

@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments import metrics
 from experiments.progress import LiveLine, duration, short
-from tune.records import FAILED, FINISHED, RUNNING, STOPPED, TrialRecord, TrialRecords
+from tune.records import FAILED, FINISHED, RUNNING, STOPPED, TrialRecord, TrialRecords, short_value
 
 
 class SweepLine(LiveLine):
@@ -50,7 +50,7 @@ class SweepLine(LiveLine):
         ]
         best = best_record(self._records, self._mode)
         if best is not None:
-            parts.append((2, f"best {best.first_objective:.0f} ({best.name} at {short(best.frames)})"))
+            parts.append((2, f"best {short_value(best.first_objective or 0.0)} ({best.name} at {short(best.frames)})"))
         return parts
 
 

@@ -44,8 +44,9 @@ class SweepTrials:
     def propose(self) -> TrialRecord:
         """Make a new trial."""
         assigned, origin = self._proposer.propose()
+        config = trial_config(self._preparation.base, self._preparation.configs, assigned)
         record = self._records.add(assigned, origin)
-        _write(self._folder, record, trial_config(self._preparation.base, self._preparation.configs, assigned))
+        _write(self._folder, record, config)
         self._records.save()
         return record
 

@@ -72,7 +72,7 @@ def save_best(name: str, comparison: Comparison, *, may_overwrite: bool) -> Path
             "Run this where the trial's folder is."
         )
     config = read_config(trial.folder)
-    config["ray"] = _of_training(config["ray"])
+    config["ray"] = _of_training(config["ray"]) | _planned(config.get("plan", {}))
     text = make_experiment(name, config, describe_evidence(comparison, row, trial))
     _check_same(name, text, config, trial.folder)
     folders.write_durably(path, text)
@@ -191,6 +191,11 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         plain = to_plain(hydra.compose("config", overrides=overrides))
     return plain | {"ray": _of_training(plain["ray"])}
+
+
+def _planned(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return how many envs there were, which the size of a rollout follows from: elsewhere it would be planned anew."""
+    return {key: plan[key] for key in ("num_env_runners", "envs_per_runner") if key in plan}
 
 
 def _of_training(ray: dict[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def test_a_model_with_eyes_needs_an_image(compose, tmp_path, obs):
 
 @pytest.mark.parametrize("overlay", [f"{g}={name}" for g in ("experiment", "debug") for name in options(g)])
 def test_every_overlay_can_start(compose, tmp_path, overlay):
-    check_run(compose(overlay, f"paths.outputs={tmp_path}"))
+    assert_starts(compose(overlay, f"paths.outputs={tmp_path}"))
 
 
 @pytest.mark.parametrize("group", ["tracking", "ray", "paths", "tuner"])

@@ -1,17 +1,15 @@
 """The first ctrl-C (or SIGTERM) asks for a stop, the second ends at once, and the run stays whole in any case."""
 
 import signal
-import socket
 
 import pytest
 
 from experiments.checkpoints import newest_whole_checkpoint, write_checkpoint
 from experiments.machine import Machine
 from experiments.model_size import ModelSize
-from experiments.plan import Plan
 from experiments.runs import create_run_folder, write_config
 from experiments.tracker import Tracker
-from tune import conclusion, descriptions, sweep
+from tune import conclusion, sweep
 from tune.compose import TrialConfigs
 from tune.interrupt import Interrupt
 from tune.preparation import Preparation
@@ -101,7 +99,7 @@ def tracker(monkeypatch):
 
 
 @pytest.fixture
-def trained(tmp_path, compose):
+def trained(tmp_path, compose, tiny_plan):
     """A run whose only trial has saved a checkpoint."""
     config = compose("env=dummy", "algo=sac", f"paths.outputs={tmp_path / 'outputs'}")
     folder = create_run_folder(tmp_path / "outputs", "default", config["choices"])
@@ -109,16 +107,6 @@ def trained(tmp_path, compose):
     trial.mkdir(parents=True)
     write_config(trial, config)
     write_checkpoint(trial / "checkpoints", 100, lambda into: (into / "state.pt").write_bytes(b"weights"), keep=2)
-    plan = Plan(
-        num_cpus=2,
-        num_gpus=0,
-        num_env_runners=1,
-        envs_per_runner=4,
-        learner_threads=1,
-        has_own_cores=False,
-        precision="float32",
-        process_cpus=0.1,
-    )
     preparation = Preparation(
         base=config,
         machine=Machine(num_cpus=2, node_cpus=2, num_gpus=0, memory_bytes=10**10),
@@ -127,7 +115,7 @@ def trained(tmp_path, compose):
         assignments=[],
         num_total=1,
         slots=Slots(num_cpus=2, num_gpus=0, num_concurrent=1, share=2.0),
-        largest=plan,
+        largest=tiny_plan(),
         size=ModelSize(actor_parameters=1, trained_parameters=1, decision_flops=1),
         scheduling=None,
     )
@@ -169,26 +157,3 @@ def test_ctrl_c_in_the_final_evaluation_ends_a_run_with_130_and_leaves_it_whole(
     assert_goes_on(folder, capsys.readouterr().out)
     assert (folder / "checkpoints" / "latest").exists()
     assert not (folder / "evaluation.json").exists()
-
-
-def test_the_first_port_on_which_nobody_listens_is_proposed():
-    with socket.socket() as one, socket.socket() as other:
-        first = next(port for port in range(20_001, 30_000) if _listens(one, port))  # nobody connects from these
-        second = next(port for port in range(first + 1, 30_000) if _listens(other, port))
-        proposed = descriptions._free_port(first)
-        assert proposed > first
-        assert proposed != second
-        for port in range(first, proposed):
-            with socket.socket() as taken:
-                assert not _listens(taken, port)
-    assert descriptions._free_port(first) == first
-
-
-def _listens(listener, port):
-    """Let a socket listen on a port, and say whether it could."""
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError:
-        return False
-    listener.listen()
-    return True

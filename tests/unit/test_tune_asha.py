@@ -102,7 +102,9 @@ def test_by_default_there_are_two_looks_before_the_end():
 def test_the_tuners_that_are_offered_work_as_they_are(compose, tuner, stop_frames):
     settings = compose(f"tuner={tuner}")["tuner"]["scheduler"]
     settings = {key: value for key, value in settings.items() if key != "_target_"}
-    asha(stop_frames=stop_frames, **settings)
+    said = str(asha(stop_frames=stop_frames, **settings))
+    assert said.startswith("the best 1/3 go on at ")
+    assert said.endswith(" frames (2 brackets)" if tuner == "hyperband" else " frames")
 
 
 def test_brackets_begin_one_rung_later_each():
@@ -163,7 +165,7 @@ def test_a_resumed_sweep_decides_as_one_that_was_never_interrupted(brackets, mod
         decision = whole.report(number, *row)
         assert again.report(number, *row) == decision
         decisions.append(decision)
-        if decision == STOP:
+        if decision == STOP or row[0] >= 9000:  # it has reached stop.frames, and ends by itself
             alive.discard(number)
     assert {CONTINUE, STOP} == set(decisions)
 
@@ -190,3 +192,26 @@ def test_what_was_reported_past_the_checkpoint_is_judged_again():
 def test_what_cannot_be_compared_is_refused(options, expected):
     with pytest.raises(ConfigError, match=expected):
         asha(**options)
+
+
+def test_a_rung_that_a_report_jumped_over_never_sees_its_value():
+    """At 1000 frames trials are compared by what they had there, not by what another had at 3200."""
+    trials = Trials(asha())
+    assert trials.report(0, 1000, 10) == CONTINUE
+    assert trials.report(1, 3100, 50) == CONTINUE
+    assert trials.report(1, 3200, 50) == CONTINUE
+    assert trials.report(2, 1000, 11) == CONTINUE  # the best of those that reported at 1000
+
+
+def test_a_trial_with_a_longer_limit_of_its_own_is_not_stopped_at_that_of_the_run():
+    trials = Trials(asha())
+    assert trials.report(0, 9500, 10) == CONTINUE
+    assert trials.report(0, 12_000, 5) == CONTINUE
+
+
+@pytest.mark.parametrize(
+    ("stop_frames", "looks"),
+    [(4_500_000, "500,000, 1,500,000 frames"), (1_000_000, "111,112, 333,336 frames"), (1000, "112, 336 frames")],
+)
+def test_the_third_rung_is_the_end_and_no_look(stop_frames, looks):
+    assert str(asha(stop_frames=stop_frames, grace_frames=None)) == f"the best 1/3 go on at {looks}"

@@ -131,3 +131,17 @@ def test_without_scores_there_still_is_a_best(conclude, capsys):
 
 def test_an_early_stopped_sweep_is_a_success(conclude):
     assert conclude(STOPPED, STOPPED).code == 0
+
+
+def test_an_env_that_fails_while_a_trial_is_scored_is_its_own_matter(conclude, monkeypatch, capsys):
+    whole = conclusion.evaluate
+
+    def evaluate(checkpoint, folder, **options):
+        if folder.name == "00001":
+            raise RuntimeError("the track has no start")
+        return whole(checkpoint, folder, **options)
+
+    monkeypatch.setattr(conclusion, "evaluate", evaluate)
+    end = conclude(FINISHED, FINISHED, FINISHED)
+    assert (end.code, end.scored) == (0, ["00000", "00002"])
+    assert "has no score: RuntimeError: the track has no start" in capsys.readouterr().err

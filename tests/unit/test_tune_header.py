@@ -7,6 +7,7 @@ import pytest
 from tune.header import header
 from tune.records import FINISHED, STOPPED
 from tune.slots import Slots
+from tune.space.space import SearchSpace
 from tune.sweep_trials import create_trials
 
 WORDS = ("env=dummy", "algo=ppo", "tuner=random", "stop.frames=20000", "stop.wall_s=600")
@@ -84,3 +85,29 @@ def test_a_run_by_itself_has_no_lines_of_a_sweep(lines):
     said = lines(space="")
     assert not [one for one in said if one.strip().startswith(("sweep", "trials"))]
     assert said[0].startswith("env=dummy")
+
+
+@pytest.mark.parametrize(
+    ("space", "words", "expected"),
+    [
+        ("stop.frames: {grid: [20000, 50000]}", (), "at most 100,000 frames or 10:00 of training"),  # 2 × 50000
+        ("stop.frames: {choice: [20000, null]}", (), "at most 10:00 of training"),
+        ("stop.wall_s: {uniform: [60, 1200]}", ("stop.frames=null",), "at most 20:00 of training"),
+    ],
+)
+def test_limits_that_are_swept_cost_what_the_longest_trial_may(compose, tmp_path, space, words, expected):
+    base = compose(*WORDS, f"paths.outputs={tmp_path}", f"+tuner.space={{{space}}}", *words)
+    preparation = SimpleNamespace(
+        base=base,
+        space=SearchSpace.parse(base["tuner"]["space"], [], base),
+        configs=SimpleNamespace(config=lambda assigned: base),
+        assignments=[{"seed": 0}, {"seed": 1}],
+        num_total=2,
+        slots=Slots(num_cpus=6, num_gpus=0, num_concurrent=2, share=3.0),
+        largest="2 cores: 1 env runner",
+        size="0.1 M parameters",
+        scheduling=None,
+        is_sweep=True,
+    )
+    said = header(preparation, tmp_path, create_trials(preparation, tmp_path)).splitlines()
+    assert line(said, "trials").endswith(expected)

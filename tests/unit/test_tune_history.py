@@ -64,3 +64,10 @@ def test_nothing_that_could_be_compared_is_nothing(trial, text):
 def test_a_trial_that_never_started_reported_nothing(tmp_path):
     assert reported(tmp_path, [RETURN], whole=True) == []
     assert reported(tmp_path / "nowhere", [RETURN], whole=False) == []
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_not_finite_is_no_value(trial, value):
+    """As a trial that reports does: it keeps the newest that is."""
+    text = f"train/frames,{RETURN}\n100,{value}\n200,1.5\n300,{value}\n"
+    assert reported(trial(text), [RETURN], whole=True) == [(200, 1.5), (300, 1.5)]

@@ -215,3 +215,82 @@ def test_what_a_population_cannot_do_is_refused(space, options, expected):
 
 def test_by_default_it_looks_twenty_times():
     assert "every 1,000 frames the worst 25%" in str(pbt(interval_frames=None, stop_frames=20_000))
+
+
+def test_a_member_that_lost_its_processes_is_still_known(population):
+    """Tune takes it in again then."""
+    for number, objective in ((1, 20.0), (2, 30.0), (0, 40.0), (3, 50.0)):
+        population.report(number, 1000, objective)
+    population.scheduler.on_trial_add(population, population.members[1])
+    assert not population.report(1, 1999, 0.0)
+    assert population.report(1, 2000, 0.0)
+
+
+class Turns(Population):
+    """A population of which one member trains at a time, as Tune lets it; each reports every so many frames."""
+
+    def __init__(self, num_members, every, history=(), **options):
+        scheduler = pbt(**options)
+        for number, frames in enumerate(history):
+            scheduler.recall(f"trial_{number:05}", [(float(frames), 1.0)])
+        scheduler.set_room(False)
+        self.every, self.frames, self.looks = every, [0] * num_members, []
+        for number, frames in enumerate(history):
+            self.frames[number] = frames
+        super().__init__(scheduler, [Member(number, 1e-3) for number in range(num_members)])
+        for member in self.members:
+            member.status, member.checkpoint = "PENDING", f"checkpoint of {member.trial_id}"
+
+    def get_live_trials(self):
+        """As Tune does: those that failed are among them."""
+        return {member for member in self.members if member.status != "TERMINATED"}
+
+    def turn(self, ends=None):
+        """Let the next member train until it pauses, or ends so; return its number, or None where none is chosen."""
+        chosen = self.scheduler.choose_trial_to_run(self)
+        if chosen is None:
+            return None
+        number = self.members.index(chosen)
+        chosen.status = "RUNNING"
+        while chosen.status == "RUNNING":
+            self.frames[number] += self.every[number]
+            if ends is not None:
+                chosen.status = ends
+                break
+            before = self.scheduler._next_perturbation_sync
+            result = {"train/frames": self.frames[number], "objective": float(number)}
+            decision = self.scheduler.on_trial_result(self, chosen, result)
+            if self.scheduler._next_perturbation_sync != before:
+                self.looks.append(list(self.frames))
+            if decision != "CONTINUE":
+                chosen.status = "PAUSED"
+        return number
+
+
+@pytest.mark.parametrize("every", [(100, 100, 100), (300, 350, 270), (1500, 1500, 1500), (2600, 1700, 2100)])
+def test_members_that_take_turns_are_compared_after_like_frames(every):
+    """Each waits until all have reported once more, however coarse their reports are beside the interval."""
+    members = Turns(3, every)
+    for _ in range(30):
+        assert members.turn() is not None
+    assert len(members.looks) >= 9
+    for before, after in zip(members.looks, members.looks[1:], strict=False):
+        assert min(after) >= max(before) + 1000  # all have trained for an interval since
+        assert max(after) - max(before) < 1000 + max(every)  # and for no more than the report after it
+
+
+def test_a_resumed_population_waits_as_before():
+    members = Turns(2, (100, 100), history=(5200, 5900))
+    for _ in range(8):
+        members.turn()
+    assert members.looks[:2] == [[6900, 6900], [7900, 7900]]
+
+
+@pytest.mark.parametrize("end", ["TERMINATED", "ERROR"])
+def test_who_waits_for_a_member_that_ended_goes_on(end):
+    members = Turns(3, (100, 100, 100))
+    assert [members.turn(), members.turn(), members.turn(ends=end)] == [0, 1, 2]
+    turns = [members.turn() for _ in range(6)]
+    assert sorted(turns) == [0, 0, 0, 1, 1, 1]
+    assert members.looks
+    assert all(looked[0] == looked[1] for looked in members.looks)

@@ -7,10 +7,9 @@ import pytest
 
 from envs.errors import ConfigError
 from experiments.machine import Machine
-from experiments.plan import Plan
 from tune import preparation as module
 from tune.preparation import Preparation
-from tune.records import FINISHED, TrialRecords
+from tune.records import FAILED, FINISHED, TrialRecords
 from tune.sweep_trials import create_trials
 
 WORDS = ("env=dummy", "algo=ppo", "stop.frames=9000")
@@ -20,24 +19,13 @@ MACHINE = Machine(num_cpus=8, node_cpus=8, num_gpus=0, memory_bytes=64 * 10**9)
 
 
 @pytest.fixture
-def check(compose, tmp_path, monkeypatch):
+def check(compose, tiny_plan, tmp_path, monkeypatch):
     """Return a function that checks a sweep by the words of a command line; trials are noted, and cost nothing."""
     checked = []
 
     def check_run(config, *_):
         checked.append(config)
-        plan = Plan(
-            num_cpus=2,
-            num_gpus=0,
-            num_env_runners=1,
-            envs_per_runner=4,
-            learner_threads=1,
-            has_own_cores=False,
-            process_cpus=0.5,
-            precision="float32",
-            main_bytes=10**9 * (1 + config["seed"]),
-        )
-        return plan, SimpleNamespace(seed=config["seed"])
+        return tiny_plan(main_bytes=10**9 * (1 + config["seed"])), SimpleNamespace(seed=config["seed"])
 
     monkeypatch.setattr(module, "check_run", check_run)
 
@@ -195,3 +183,36 @@ def test_a_sweep_with_all_its_trials_does_not_look_at_conf(check, tmp_path):
     words = ("tuner=optuna", "tuner.num_trials=2")
     prepared = check(*words, space=GAMMA, change=change)
     assert resumed(check, prepared, tmp_path, *words, known=2, space=GAMMA, change=change).num_total == 2
+
+
+def test_a_trial_that_cannot_start_does_not_keep_the_others_from_a_resume(check, tmp_path, monkeypatch):
+    words = ("tuner=grid",)
+    prepared = check(*words, space=SEEDS)
+    records = create_trials(prepared.whole, tmp_path)
+    records["00001"].state, records["00001"].reason = FAILED, "ConfigError: no"
+    whole = module.check_run
+
+    def check_run(config, *rest):
+        if config["seed"] == 1:
+            raise ConfigError("no")
+        return whole(config, *rest)
+
+    monkeypatch.setattr(module, "check_run", check_run)
+    assert check(*words, space=SEEDS, run_folder=tmp_path, records=records).num_total == 3
+    for record in records:
+        record.state = FAILED
+    assert "no" in refusal(check, *words, space=SEEDS, run_folder=tmp_path, records=records)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("tuner.metric=null", "tuner.metric=None: expected one of"),
+        ("tuner.metric=5", "tuner.metric=5: expected one of"),
+        ("tuner.metric=[]", "tuner.metric=[]: expected one of"),
+        ("tuner.mode=null", "tuner.mode=None: expected max or min"),
+        ("tuner.mode=[max,[min]]", "expected max or min for each"),
+    ],
+)
+def test_what_is_no_metric_and_no_mode(check, word, expected):
+    assert expected in refusal(check, "tuner=grid", word, space=SEEDS)

@@ -313,3 +313,21 @@ def test_a_report_without_the_metric_keeps_its_newest_value(sweep):
 
 def test_a_copy_that_tune_pickles_records_nothing(sweep):
     assert sweep.recorder.__getstate__() == {}
+
+
+def test_a_member_that_took_over_before_a_resume_goes_on_and_takes_over_again(tmp_path):
+    """Its saved config says from whom; that was told then."""
+    sweep = Sweep(tmp_path, known={"00000": "abcdef"})
+    trial = sweep.trial(0, **{ADOPTED: "00001 at 100 frames"})
+    sweep.start(trial)
+    sweep.report(trial, 200, 1.0, resumed_at=100)
+    assert "weights of" not in sweep.stream.getvalue()
+    assert sweep.records["00000"].state == "running"
+    trial.config = trial.config | {ADOPTED: "00001 at 200 frames"}
+    sweep.start(trial)
+    assert "goes on with the weights of 00001 at 200 frames" in sweep.stream.getvalue()
+
+
+def test_the_value_of_a_small_metric_is_said_too(sweep):
+    sweep.run(0, (100, 0.01234), end="finished")
+    assert "(100 frames, 0.0123)" in sweep.stream.getvalue()

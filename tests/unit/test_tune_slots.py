@@ -4,7 +4,6 @@ import pytest
 
 from envs.errors import ConfigError
 from experiments.machine import Machine
-from experiments.plan import Plan
 from tune.slots import Slots, fit_memory, make_slots
 
 SETTINGS = {"cpus_per_trial": None, "num_gpus": 0}
@@ -73,20 +72,9 @@ def test_more_than_there_is_or_less_than_one_is_refused(options, expected):
 
 
 @pytest.fixture
-def plan():
+def plan(tiny_plan):
     """A trial that takes 3 GB."""
-    return Plan(
-        num_cpus=2,
-        num_gpus=0,
-        num_env_runners=1,
-        envs_per_runner=8,
-        learner_threads=1,
-        has_own_cores=False,
-        process_cpus=0.5,
-        precision="float32",
-        main_bytes=2 * GB,
-        runner_bytes=1 * GB,
-    )
+    return tiny_plan(main_bytes=2 * GB, runner_bytes=1 * GB)
 
 
 @pytest.mark.parametrize(("memory_gb", "fitting"), [(64, 4), (14, 4), (11, 3), (5, 1), (2, 1)])

@@ -74,3 +74,12 @@ def test_of_several_metrics_the_first_counts(records):
         record.objective = objective
     records["00003"].objective = None
     assert best_record(records, "max").name == "00001"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(852.3, "852"), (1234.5, "1234"), (31.26, "31.3"), (0.954, "0.954"), (-0.01234, "-0.0123")]
+)
+def test_the_best_of_any_metric_can_be_read(records, value, said):
+    for record in records:
+        record.objective = value
+    assert f"best {said} (" in line(records).line()

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.plan import Plan
+from envs.errors import ConfigError
 from experiments.runs import read_config, write_config
 from tune import sweep_trials
 from tune.compose import TrialConfigs
@@ -15,20 +15,10 @@ WORDS = ("env=dummy", "algo=ppo", "stop.frames=1000", "tuner=grid")
 
 
 @pytest.fixture
-def make(tmp_path, compose, monkeypatch):
+def make(tmp_path, compose, tiny_plan, monkeypatch):
     """Return a function that makes a sweep over seeds from the words of a command line."""
-    plan = Plan(
-        num_cpus=2,
-        num_gpus=0,
-        num_env_runners=1,
-        envs_per_runner=4,
-        learner_threads=1,
-        has_own_cores=False,
-        process_cpus=0.5,
-        precision="float32",
-    )
     checked = []
-    monkeypatch.setattr(sweep_trials, "check_run", lambda config, *_: checked.append(config) or (plan, None))
+    monkeypatch.setattr(sweep_trials, "check_run", lambda config, *_: checked.append(config) or (tiny_plan(), None))
 
     def made(*words, space="{seed: {grid: [0, 1, 2]}}"):
         base = compose(*WORDS, f"paths.outputs={tmp_path}", f"+tuner.space={space}", *words)
@@ -137,3 +127,17 @@ def test_a_trial_that_cannot_start_is_a_failure_on_the_disk(sweep, tmp_path):
     record = TrialRecords.load(tmp_path, is_sweep=True)["00001"]
     assert record.state == FAILED
     assert "no" in record.reason
+
+
+def test_a_proposal_that_does_not_compose_leaves_no_trial_behind(sweep, monkeypatch):
+    trials = sweep.resumed()
+    monkeypatch.setattr(trials._proposer, "propose", lambda: ({"model": "nonsense"}, None))
+    with pytest.raises(ConfigError, match="nonsense"):
+        trials.propose()
+    assert len(sweep.records) == 3
+
+
+def test_a_trial_whose_config_is_gone_is_not_trained_with_that_of_another(sweep, tmp_path):
+    (tmp_path / "trials" / "00002" / "config.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"00002 has no config\.yaml: trial 00002 seed=2 cannot go on"):
+        sweep.resumed().config(sweep.records["00002"])

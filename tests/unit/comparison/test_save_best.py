@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import hydra
 import pytest
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 
 from envs.errors import ConfigError
@@ -12,7 +13,7 @@ from experiments import folders
 from experiments.comparison import save_best
 from experiments.comparison.comparison import compare
 from experiments.comparison.selection import Selection
-from experiments.runs import read_config
+from experiments.runs import read_config, write_config
 from experiments.schema import register_schema, to_plain
 
 
@@ -50,6 +51,16 @@ def test_the_best_trial_becomes_an_experiment(run, conf, outputs, tmp_path, with
     with pytest.raises(ConfigError, match="overwrite=true"):
         run("save_best=night_best", f"output={tmp_path / 'c'}")
     run("save_best=night_best", "overwrite=true", f"output={tmp_path / 'c'}")
+
+
+def test_the_number_of_envs_is_that_of_the_trial_on_any_machine(conf, make_trial, compose, tmp_path):
+    """A trial of a sweep has a share of the cores, alone it would get all of them, and a larger rollout."""
+    trial = replace(make_trial({"algo.training.lr": 1e-3}, scores=[1] * 3), folder=tmp_path)
+    config = compose("env=dummy", "algo=ppo", "algo.training.lr=1e-3")
+    write_config(tmp_path, config | {"plan": {"num_env_runners": 1, "envs_per_runner": 8, "num_cpus": 1}})
+    comparison = compare(Selection("x", [trial], tmp_path, None, 1))
+    path = save_best.save_best("x", comparison, may_overwrite=False)
+    assert yaml.safe_load(path.read_text())["ray"] == {"num_env_runners": 1}  # eight envs are the default
 
 
 def test_a_config_that_no_experiment_can_say_is_not_saved(conf, compose, tmp_path):
