@@ -56,9 +56,7 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     try:
         with tempfile.TemporaryDirectory() as folder:
             words = [word for word in sys.argv[1:] if word not in _MULTIRUN]
-            if len(words) < len(
-                sys.argv[1:]
-            ):  # Hydra leaves a file where it sweeps, and wants the flag first
+            if len(words) < len(sys.argv[1:]):  # Hydra leaves a file where it sweeps, and wants the flag first
                 sys.argv[1:] = ["--multirun", *words, f"hydra.sweep.dir={folder}"]
             hydra.main(version_base="1.3", config_path=str(CONFIG_FOLDER), config_name=config_name)(task)()
         if raised:

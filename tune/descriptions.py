@@ -2,12 +2,13 @@
 
 import platform
 from pathlib import Path
+from typing import Any
 
 from experiments import folders
 from experiments.commit import current_commit
-from tune import records as states
 from tune.preparation import Preparation
-from tune.records import TrialRecord, TrialRecords, short_value
+from tune.records import TrialRecord, TrialRecords
+from tune.sweep_note import count_states, describe_front, describe_training
 
 
 def title(preparation: Preparation, run_folder: Path) -> str:
@@ -31,12 +32,11 @@ def made_with() -> dict[str, str]:
     return {"commit": current_commit(), "host": platform.node()}
 
 
-def summary(records: TrialRecords, best: TrialRecord | None, run_folder: Path) -> str:
+def summary(records: TrialRecords, best: TrialRecord | None, run_folder: Path, tuner: dict[str, Any]) -> str:
     """Return what became of a sweep's trials."""
-    counts = {state: len(records.in_state(state)) for state in states.STATES}
-    said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    lines = [f"Trials:     {said}"]
-    if best is not None:
-        trained = "no episode" if best.first_objective is None else short_value(best.first_objective)
-        lines.append(f"Best:       {best}: {trained} in training, {run_folder / folders.TRIALS / best.name}")
+    lines = [f"Trials:     {count_states(records)}"]
+    if isinstance(tuner["metric"], list):
+        lines += [f"Front:      {one}" for one in describe_front(records, tuner)]
+    elif best is not None:
+        lines.append(f"Best:       {best}: {describe_training(best)}, {run_folder / folders.TRIALS / best.name}")
     return "\n".join(lines)

@@ -85,6 +85,7 @@ class Execution:
         from experiments.trial import Trial
         from tune.callbacks import Recorder
         from tune.source import TrialSource
+        from tune.waiting import WaitWatch
 
         num_concurrent, num_total = self.preparation.slots.num_concurrent, self.preparation.num_total
         if getattr(scheduler, "side_by_side", False):  # a population, of which those without room take turns
@@ -119,7 +120,7 @@ class Execution:
         run_config = ray.tune.RunConfig(
             name=folders.TRIALS,
             storage_path=self._tune_storage(),
-            callbacks=[recorder],
+            callbacks=[recorder, WaitWatch(self.preparation.largest, self.line.note)],
             checkpoint_config=ray.tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=ray.tune.FailureConfig(max_failures=self._config["tuner"]["max_failures"]),
             verbose=0,

@@ -26,12 +26,14 @@ def header(preparation: Preparation, run_folder: Path, records: TrialRecords) ->
     if not varied & {"model", "env"}:
         lines.append(f"  model    {config['model']['_target_'].rpartition('.')[2]}: {preparation.size}")
         lines.append(f"  sees     {_seen(config['env'])}")
-    return "\n".join([*lines, f"  folder   {run_folder}"])
+    lines.append(f"  folder   {run_folder}")
+    return "\n".join(lines if preparation.disk is None else [*lines, f"  disk     {preparation.disk}"])
 
 
 def _sweep_lines(preparation: Preparation, num_to_train: int) -> list[str]:
-    tuner = preparation.base["tuner"]
-    tried = [f"{key}: {_domain(section)}" for key, section in tuner["space"].items()]
+    tuner, space = preparation.base["tuner"], preparation.space
+    tried = [f"{key}: {domain_words(section)}" for key, section in tuner["space"].items() if key not in space.left_out]
+    tried += [f"{key} is left out: what its `when` asks for is not so in the config" for key in space.left_out]
     lines = [f"  {'sweep' if number == 0 else '     '}    {one}" for number, one in enumerate(tried)]
     if preparation.scheduling is not None:
         lines.append(f"           {preparation.scheduling}, by {tuner['mode']} {tuner['metric']}")
@@ -43,7 +45,7 @@ def _sweep_lines(preparation: Preparation, num_to_train: int) -> list[str]:
     ]
 
 
-def _domain(section: dict[str, Any]) -> str:
+def domain_words(section: dict[str, Any]) -> str:
     """Return a domain as it stands in the YAML, without the brackets."""
     return ", ".join(
         f"{kind} {', '.join(map(str, values)) if isinstance(values, list) else values}"

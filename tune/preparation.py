@@ -17,6 +17,7 @@ from experiments.plan import Plan
 from experiments.tracking import flatten
 from models.encoder import build
 from tune.compose import TrialConfigs
+from tune.disk import describe_replays
 from tune.proposers import MOST_DRAWS, Assignment, Proposer, Search
 from tune.records import FAILED, TrialRecords
 from tune.resume import CHANGEABLE, saved_config
@@ -42,6 +43,7 @@ class Preparation:
         largest: The plan of the trial that takes most memory.
         size: Of the first trial's networks.
         scheduling: What the scheduler says that it does, if there is one.
+        disk: What the disk does not hold of the trials' replays, if there is anything to say.
     """
 
     base: dict[str, Any]
@@ -54,6 +56,7 @@ class Preparation:
     largest: Plan
     size: "ModelSize"
     scheduling: str | None
+    disk: str | None = None
 
     @classmethod
     def check(
@@ -105,6 +108,10 @@ class Preparation:
             check_fits(machine, plan)
         if proposer.is_exhausted:
             num_total = len(records) if records is not None else len(assignments)
+        disk = None
+        if run_folder is None and not machine.is_cluster:  # else some are there, or on other disks
+            outputs = Path(base["paths"]["outputs"])
+            disk = describe_replays(outputs, largest.replay_bytes, slots.num_concurrent, num_total)
         return cls(
             base=base,
             machine=machine,
@@ -116,6 +123,7 @@ class Preparation:
             largest=largest,
             size=checked[0][1],
             scheduling=None if scheduler is None else str(scheduler),
+            disk=disk,
         )
 
     @property

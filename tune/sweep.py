@@ -26,6 +26,7 @@ from tune.next_commands import next_commands
 from tune.preparation import Preparation, modes
 from tune.records import TrialRecord, TrialRecords
 from tune.sweep_line import SweepLine, best_record
+from tune.sweep_note import sweep_note
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Sweep:
                 params={key: value for key, value in self._config.items() if key != "words"},
                 run_id=known.get("run"),
             )
+            self._describe(tracker, parent)
             code = FAILED
             try:
                 with self._interrupt.handled():
@@ -69,6 +71,7 @@ class Sweep:
             except KeyboardInterrupt:  # the second ctrl-C, or one during the evaluation: what was saved is saved
                 code = INTERRUPTED
             finally:
+                self._describe(tracker, parent)
                 self._finish_runs(tracker, parent, code)
                 tracker.close(_TRACKING_FLUSH_S)
         is_sweep = len(self._records) > 1
@@ -112,19 +115,27 @@ class Sweep:
             return self._children[record.name]
 
         scores = evaluate_trials(self._config, self._folder, self._records, tracker, run_of)
-        finished = self._records.in_state(states.FINISHED)
-        best = best_record(finished, modes(self._config["tuner"])[0]) or next(iter(finished), None)
+        best = self._best()
         if best is not None and best.name in scores:
             prefix = "best" if len(self._records) > 1 else "score"
             tracker.log(parent, score_metrics(scores[best.name], prefix), step=best.frames)
             self._register(best, scores[best.name], tracker, run_of(best))
         lead_to_single_trial(self._folder)
         if len(self._records) > 1:
-            said = summary(self._records, best, self._folder)
-            tracker.tag(parent, {"mlflow.note.content": said})
-            print(said, flush=True)
-        is_scored = bool(scores) or not finished or self._config["evaluation"]["final_episodes"] == 0
+            print(summary(self._records, best, self._folder, self._config["tuner"]), flush=True)
+        is_scored = bool(scores) or best is None or self._config["evaluation"]["final_episodes"] == 0
         return OK if is_scored and self._records.in_state(states.FINISHED, states.STOPPED) else FAILED
+
+    def _best(self) -> TrialRecord | None:
+        """Return the best trial of those that finished."""
+        finished = self._records.in_state(states.FINISHED)
+        return best_record(finished, modes(self._config["tuner"])[0]) or next(iter(finished), None)
+
+    def _describe(self, tracker: Tracker, parent: RunHandle) -> None:
+        """Let the run of a sweep say what it searches, and how far it is."""
+        if self._preparation.is_sweep:
+            note = sweep_note(self._preparation, self._records, self._best(), self._folder)
+            tracker.tag(parent, {"mlflow.note.content": note})
 
     def _register(self, record: TrialRecord, evaluation: dict[str, Any], tracker: Tracker, run: RunHandle) -> None:
         """Make a policy that was scored on enough tracks a version in the model registry."""

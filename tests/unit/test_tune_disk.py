@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tune.disk import DiskWatch
+from envs.errors import ConfigError
+from tune.disk import DiskWatch, describe_replays
 
 
 @pytest.fixture
@@ -61,3 +62,15 @@ def test_a_folder_that_does_not_answer_does_not_end_the_run(watch, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", hiccup)
     watch.watch.look()
     assert watch.heard == []
+
+
+def test_replays_that_do_not_fit_are_told_of_before_anything_starts(disk, tmp_path):
+    disk.free = 5 * 10**9  # of which half a gigabyte stays free
+    folder = tmp_path / "not" / "there" / "yet"
+    assert describe_replays(folder, 450 * 10**6, num_concurrent=2, num_trials=10) is None
+    said = describe_replays(folder, 450 * 10**6, num_concurrent=2, num_trials=11)
+    assert "has 4.5 GB for replays of 0.45 GB a trial" in said
+    assert "the 11 trials stop half-way" in said
+    with pytest.raises(ConfigError, match=r"and 11 train at once.*tuner\.num_concurrent"):
+        describe_replays(folder, 450 * 10**6, num_concurrent=11, num_trials=11)
+    assert describe_replays(folder, 0, num_concurrent=11, num_trials=11) is None  # an algorithm without a replay

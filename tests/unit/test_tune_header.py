@@ -18,19 +18,22 @@ def lines(compose, tmp_path):
     """Return a function from words to the lines of a sweep of twelve trials, three at once."""
     folders = (tmp_path / str(number) for number in range(9))
 
-    def said(*words, space="algo.training.lr: {loguniform: [1.0e-5, 1.0e-3]}", ended=(), scheduling=None):
+    def said(
+        *words, space="algo.training.lr: {loguniform: [1.0e-5, 1.0e-3]}", ended=(), scheduling=None, num_trials=12
+    ):
         base = compose(*WORDS, f"paths.outputs={tmp_path}", f"+tuner.space={{{space}}}", *words)
         domains = base["tuner"]["space"]
         preparation = SimpleNamespace(
             base=base,
-            space=SimpleNamespace(domains=domains),
+            space=SearchSpace.parse(domains or {}, [], base),
             configs=SimpleNamespace(config=lambda assigned: base),
-            assignments=[{"seed": number} for number in range(12)],
-            num_total=12,
+            assignments=[{"seed": number} for number in range(num_trials)],
+            num_total=num_trials,
             slots=Slots(num_cpus=6, num_gpus=0, num_concurrent=3, share=2.0),
             largest="2 cores: 1 env runner",
             size="0.1 M parameters",
             scheduling=scheduling,
+            disk=None,
             is_sweep=bool(domains),
         )
         folder = next(folders)
@@ -95,19 +98,13 @@ def test_a_run_by_itself_has_no_lines_of_a_sweep(lines):
         ("stop.wall_s: {uniform: [60, 1200]}", ("stop.frames=null",), "at most 20:00 of training"),
     ],
 )
-def test_limits_that_are_swept_cost_what_the_longest_trial_may(compose, tmp_path, space, words, expected):
-    base = compose(*WORDS, f"paths.outputs={tmp_path}", f"+tuner.space={{{space}}}", *words)
-    preparation = SimpleNamespace(
-        base=base,
-        space=SearchSpace.parse(base["tuner"]["space"], [], base),
-        configs=SimpleNamespace(config=lambda assigned: base),
-        assignments=[{"seed": 0}, {"seed": 1}],
-        num_total=2,
-        slots=Slots(num_cpus=6, num_gpus=0, num_concurrent=2, share=3.0),
-        largest="2 cores: 1 env runner",
-        size="0.1 M parameters",
-        scheduling=None,
-        is_sweep=True,
-    )
-    said = header(preparation, tmp_path, create_trials(preparation, tmp_path)).splitlines()
-    assert line(said, "trials").endswith(expected)
+def test_limits_that_are_swept_cost_what_the_longest_trial_may(lines, space, words, expected):
+    assert line(lines(*words, space=space, num_trials=2), "trials").endswith(expected)
+
+
+def test_a_key_that_no_trial_has_is_said(lines):
+    space = "algo.training.lr: {choice: [1, 2]}, model.depth: {choice: [2, 4], when: {model: vit}}"
+    said = "\n".join(lines(space=space))
+    assert "algo.training.lr: choice 1, 2" in said
+    assert "model.depth is left out: what its `when` asks for is not so in the config" in said
+    assert "choice 2, 4" not in said
