@@ -49,7 +49,7 @@ class BackgroundEvaluation:
 
     def __init__(self, *, description: PolicyDescription, every_s: float, seeds: list[int]) -> None:
         self._description, self._every_s, self._seeds = description, every_s, seeds
-        self._evaluator = self._start()
+        self._evaluator: Any = None  # a process of half a gigabyte, from the first evaluation that is due
         self._pending: ray.ObjectRef | None = None
         self._next_s, self._give_up_s = every_s, 0.0
         self.notes: list[str] = []  # what the user should hear of, until the trial reports it
@@ -67,26 +67,22 @@ class BackgroundEvaluation:
             except ray.exceptions.RayError as error:
                 logger.exception("An evaluation failed.")
                 self.notes.append(f"An evaluation failed; training goes on. {str(error).strip().splitlines()[-1]}")
-                self._replace()
+                self.close()
             self._pending = None
         if self._pending is not None and elapsed_s > self._give_up_s:
             self.notes.append(f"An evaluation took more than {_DEADLINE_S:.0f} s and was given up; training goes on.")
-            self._replace()
+            self.close()
             self._pending = None
         if self._pending is None and elapsed_s >= self._next_s:
             self._give_up_s = elapsed_s + _DEADLINE_S
             self._next_s = elapsed_s + self._every_s
+            if self._evaluator is None:
+                self._evaluator = ray.remote(num_cpus=0)(Evaluator).remote(self._description)
             self._pending = self._evaluator.evaluate.remote(weights, self._seeds)
         return result
 
-    def _start(self) -> Any:
-        return ray.remote(num_cpus=0)(Evaluator).remote(self._description)
-
-    def _replace(self) -> None:
-        """Start anew: an actor that Ray itself restarts refuses what it is asked until it is back; a new one waits."""
-        ray.kill(self._evaluator)
-        self._evaluator = self._start()
-
     def close(self) -> None:
-        """End the process."""
-        ray.kill(self._evaluator)
+        """End the process. The next one is a new one: an actor that Ray itself restarts refuses what it is asked."""
+        if self._evaluator is not None:
+            ray.kill(self._evaluator)
+            self._evaluator = None

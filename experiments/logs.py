@@ -29,6 +29,10 @@ class _Notes(logging.Handler):
         self._say(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
+class _RunLog(logging.FileHandler):
+    """The file of this process's run."""
+
+
 @contextmanager
 def console_through(say: Callable[[str], None]) -> Iterator[None]:
     """Let warnings reach the console through `say` while a live line stands there."""
@@ -53,12 +57,13 @@ def silence_chatter() -> None:
 
 
 def log_to(path: Path) -> None:
-    """Append what this process logs, from INFO on, to a file that others append to as well."""
+    """Append what this process logs, from INFO on, to a file that others append to as well, and to no other one."""
     silence_chatter()
     root = logging.getLogger()
-    if any(isinstance(handler, logging.FileHandler) for handler in root.handlers):
-        return
-    handler = logging.FileHandler(path, encoding="utf-8")
+    for before in [handler for handler in root.handlers if isinstance(handler, _RunLog)]:
+        root.removeHandler(before)  # of the run before, with --multirun
+        before.close()
+    handler = _RunLog(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))
     root.addHandler(handler)
     root.setLevel(logging.INFO)

@@ -18,6 +18,7 @@ from envs.contract import unsquash
 from envs.factory import make_vector_env
 from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
 from experiments.allocation import keep_memory
+from experiments.deterministic import leave_compiler_out
 from experiments.episode_accounts import EpisodeAccounts
 from experiments.fragment import Fragment
 from experiments.fragment_rows import FragmentRows
@@ -48,6 +49,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         torch.set_num_threads(1)
         if config.log_file is not None:
             log_to(Path(config.log_file))
+        leave_compiler_out()
         super().__init__(config=config, **kwargs)
         keep_memory()
         self._stack = frame_stack(self.config.env_config)

@@ -4,12 +4,13 @@ import functools
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow.fs
 
-from envs.app import ROOT
 from envs.errors import ConfigError
 
+_ROOT = Path(__file__).resolve().parent.parent  # not from envs.app, which would bring Hydra into every trial
 _PROBE = ".writable"
 _ANSWER_S = 60.0  # pyarrow tries servers that do not answer for many minutes, and cannot be interrupted
 _REFUSED = 3  # exit code of the question below: it cannot be written to
@@ -50,7 +51,7 @@ def check_storage(uri: str) -> None:
     """
     question = [sys.executable, "-c", _QUESTION, uri]
     try:
-        answer = subprocess.run(question, cwd=ROOT, capture_output=True, text=True, timeout=_ANSWER_S)
+        answer = subprocess.run(question, cwd=_ROOT, capture_output=True, text=True, timeout=_ANSWER_S)
     except subprocess.TimeoutExpired as error:
         raise ConfigError(
             f"paths.storage={uri} did not answer within {_ANSWER_S:g} s. Are the server's address and the credentials "

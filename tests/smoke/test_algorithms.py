@@ -4,6 +4,7 @@ import functools
 import os
 import shutil
 import signal
+import sys
 
 import numpy as np
 import psutil
@@ -99,15 +100,18 @@ def test_the_same_seed_trains_the_same(build, trained, name):
 
 
 # Every model with every algorithm; one with more envs than before and a shared encoder, the next with fewer and two.
-@pytest.mark.parametrize("name", ALGORITHMS)
 @pytest.mark.parametrize(
-    ("model", "shared", "num_envs"),
+    ("name", "model", "shared", "num_envs"),
     [
-        ("cnn", "true", 6),
-        ("cnn_lstm", "false", 2),
-        pytest.param("vit", "false", 2, marks=pytest.mark.slow),
-        pytest.param("cnn_lstm", "true", 6, marks=pytest.mark.slow),
-        pytest.param("mlp", "false", 6, marks=pytest.mark.slow),
+        ("ppo", "cnn", "true", 6),
+        ("sac", "cnn", "true", 6),
+        ("ppo", "cnn_lstm", "false", 2),
+        pytest.param("sac", "cnn_lstm", "false", 2, marks=pytest.mark.slow),
+        *(
+            pytest.param(name, *words, marks=pytest.mark.slow)
+            for name in ALGORITHMS
+            for words in (("vit", "false", 2), ("cnn_lstm", "true", 6), ("mlp", "false", 6))
+        ),
     ],
 )
 def test_saved_and_restored_for_other_envs_acts_the_same(build, trained, name, model, shared, num_envs):
@@ -164,6 +168,13 @@ def test_counts_are_exact(trained):
     assert learnt_from * 0.3 - 32 <= algorithm.updates <= (learnt_from + 32) * 0.3
     assert algorithm.decisions - before < 20 * 8 * 4  # resets are not decisions
     assert algorithm.decisions - before > 20 * 8 * 4 * 0.8
+
+
+def test_runners_are_deterministic_without_the_compiler(running):
+    def ask(runner):
+        return torch.are_deterministic_algorithms_enabled(), "torch._dynamo" in sys.modules
+
+    assert running.env_runner_group.foreach_env_runner(ask, local_env_runner=False) == [(True, False)]
 
 
 def test_a_runner_that_is_killed_is_replaced(running):

@@ -190,11 +190,13 @@ def test_other_signals_and_moments_exit_130_as_well(command, words, tmp_path):
     assert_ends_with_the_run_whole(run, family)
 
 
-@pytest.mark.parametrize(
-    "delay_s", [0.0, *(pytest.param(delay, marks=pytest.mark.timing) for delay in (0.7, 1.4, 2.1))]
-)
-def test_prolonged_killed_and_interrupted_it_goes_on_exactly(command, outputs, build, tiny, tmp_path, delay_s):
-    """A finished run goes on with more envs, is killed, goes on from its newest checkpoint, and ends by ctrl-C.
+KILLED = [pytest.param(0.0, marks=pytest.mark.slow)]
+KILLED += [pytest.param(delay, marks=pytest.mark.timing) for delay in (0.7, 1.4, 2.1)]
+
+
+@pytest.mark.parametrize("killed_after_s", [None, *KILLED])
+def test_prolonged_killed_and_interrupted_it_goes_on_exactly(command, outputs, build, tiny, tmp_path, killed_after_s):
+    """A finished run goes on with more envs, is killed or not, goes on from its newest checkpoint, and ends by ctrl-C.
 
     What the last command trains equals, bit for bit, the same checkpoint restored and trained by hand.
     """
@@ -202,15 +204,17 @@ def test_prolonged_killed_and_interrupted_it_goes_on_exactly(command, outputs, b
     checkpoints = folder / "trials" / "00000" / "checkpoints"
     num_first, first_end = len(list_checkpoints(checkpoints)), frames(folder)[-1]
     more = ("stop.frames=10000000", "ray.envs_per_runner=6")  # four before
-    prolonged = command("run.py", "resume=latest", f"paths.outputs={outputs}", *more)
-    wait_for_checkpoints(prolonged, outputs, num_first + 1)
-    time.sleep(delay_s)  # the moment is the point of the test, not a wait
-    prolonged.kill()
+    if killed_after_s is not None:
+        prolonged = command("run.py", "resume=latest", f"paths.outputs={outputs}", *more)
+        wait_for_checkpoints(prolonged, outputs, num_first + 1)
+        time.sleep(killed_after_s)  # the moment is the point of the test, not a wait
+        prolonged.kill()
+        more = ()  # what was asked for is remembered
 
     (checkpoints / ".frames_half_written").mkdir()
     newest = list_checkpoints(checkpoints)[-1]
     shutil.copytree(folder / "trials" / "00000" / "replay", tmp_path / "replay_by_hand")
-    resumed = command("run.py", f"resume={folder}", f"paths.outputs={outputs}")
+    resumed = command("run.py", f"resume={folder}", f"paths.outputs={outputs}", *more)
     wait_for_checkpoints(resumed, outputs, len(list_checkpoints(checkpoints)) + 1)
     resumed.interrupt()
     assert resumed.finish() == 130, resumed.output
@@ -223,12 +227,12 @@ def test_prolonged_killed_and_interrupted_it_goes_on_exactly(command, outputs, b
     assert {*frames(folder)[:1], *frames(folder)[-1:]} < set(mlflow_steps(client, child))
 
     begun = torch.load(newest / "state.pt", weights_only=True)["algorithm"]
-    written = begun["replay"]["streams"]["next"]  # slots of each env
-    assert begun["frames"] > first_end
-    assert len(written) == 6
-    assert min(written[:4]) > max(written[4:]) > 0
+    assert (begun["frames"] > first_end) == (killed_after_s is not None)
     after = next(path for path in list_checkpoints(checkpoints) if path.name > newest.name)
     state = torch.load(after / "state.pt", weights_only=True)["algorithm"]
+    written = state["replay"]["streams"]["next"]  # slots of each env
+    assert len(written) == 6
+    assert min(written[:4]) > max(written[4:]) > 0
     by_hand = build(*tiny["sac"], "seed=5", replay=tmp_path / "replay_by_hand", envs_per_runner=6)
     by_hand.restore_training_state(begun)
     while by_hand.frames < state["frames"]:
