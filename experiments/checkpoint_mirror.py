@@ -128,10 +128,11 @@ class CheckpointMirror:
                 destination_filesystem=self._system,
             )
         logger.info("Copied %s to storage.", checkpoint.name)
-        names = self._names()
-        given_up = [name for name in names if name > checkpoint.name]  # damaged, or of a node that was given up
-        for name in [*given_up, *[name for name in names if name not in given_up][:-keep]]:
-            self._system.delete_dir(f"{self._root}/{name}")
+        # Newer ones are damaged, or of a node that was given up; some were removed here while they were copied.
+        kept = [name for name in self._names() if name <= checkpoint.name][-keep:]
+        for info in self._system.get_file_info(pyarrow.fs.FileSelector(self._root)):
+            if info.base_name.startswith(PREFIX) and info.base_name not in kept:
+                self._system.delete_dir(info.path)
 
     def _is_there(self, checkpoint: Path) -> bool:
         """Return whether these very files are; others of that name cease to be a checkpoint, to be replaced."""

@@ -42,10 +42,11 @@ def mirror_of(tmp_path):
 def test_another_node_gets_the_newest_whole_checkpoint(tmp_path, mirror_of):
     first, second = trial(tmp_path, "first"), trial(tmp_path, "second")
     source = mirror_of(first)
+    stored = tmp_path / "storage" / "default" / "run" / "trials" / "00000" / "checkpoints"
+    (stored / "frames_000000000050").mkdir(parents=True)  # removed here while it was copied
     for frames in (100, 200, 300):
         source.push(save(first, frames), keep=2)
     source.wait(30)
-    stored = tmp_path / "storage" / "default" / "run" / "trials" / "00000" / "checkpoints"
     assert [path.name for path in sorted(stored.iterdir())] == ["frames_000000000200", "frames_000000000300"]
     (stored / "frames_000000000300" / "manifest.json").unlink()  # its node died before the last file was there
     fetched = mirror_of(second).pull_newest(second / "checkpoints")
