@@ -115,7 +115,7 @@ def test_a_sweep_whose_driver_is_killed_goes_on_where_each_trial_was(start, resu
 
 
 @pytest.mark.slow
-def test_the_worse_of_a_population_takes_over_weights_and_keeps_its_frames(start, folder):
+def test_the_worse_of_a_population_takes_over_weights_and_keeps_its_frames(start, resume, folder):
     space = "{algo.training.lr: {choice: [1.0e-5, 1.0e-3, 3.0e-3]}, algo.training.gamma: {uniform: [0.9, 0.99]}}"
     words = ("tuner=pbt", "tuner.num_trials=2", "tuner.scheduler.quantile=0.5", "tuner.scheduler.interval_frames=100")
     run = start(*words, "stop.frames=10000000", f"+tuner.space={space}")
@@ -150,6 +150,13 @@ def test_the_worse_of_a_population_takes_over_weights_and_keeps_its_frames(start
     config = yaml.safe_load((folder / "trials" / taker / "config.yaml").read_text())
     for key in ("lr", "gamma"):
         assert config["algo"]["training"][key] == record["assigned"][f"algo.training.{key}"]
+
+    reached = {number: rows(folder, number)[-1] for number in (0, 1)}
+    again = resume()  # each with the settings and the weights that it had last
+    again.wait_until(lambda: all(rows(folder, number)[-1] > last for number, last in reached.items()))
+    again.interrupt()
+    assert again.finish(120) == 130, again.output
+    assert "Traceback" not in again.output
 
 
 @pytest.mark.slow
