@@ -44,6 +44,7 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
     here = os.getcwd()
 
     def task(config: DictConfig) -> None:
+        """Call `main`, and keep for later what Hydra would swallow: its code, or what it raised."""
         if raised or INTERRUPTED in result:  # of several: the others would not fare better
             return
         composed.append(config)
