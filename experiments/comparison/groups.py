@@ -149,4 +149,6 @@ def _label(descriptions: list[str], members: Sequence[list[TrialResult]]) -> lis
     names = [trials[0].name for trials in members if len(trials) == 1]
     if len(set(names)) == len(members):
         return [f"trial {name}" for name in names]
+    if len(members) == 1:
+        return ["one setting"]
     return [f"setting {number}" for number in range(1, len(members) + 1)]

@@ -85,3 +85,10 @@ def test_equal_numbers_are_one_group_however_they_are_written(make_trial, groupe
     groups = grouped([make_trial({LR: value}) for value in ("0", "0.0", "1e-3", "0.001", "True", "1")])
     assert labels(groups) == ["lr=0", "lr=0.001", "lr=1", "lr=True"]
     assert [len(group.trials) for group in groups] == [2, 2, 1, 1]
+
+
+def test_the_only_group_needs_no_number(make_trial, grouped):
+    trials = [make_trial({LR: 1.2345e-4, "algo.training.entropy_coeff": 0.123}, seed=str(seed)) for seed in (0, 1)]
+    (group,) = grouped(trials, [LR, "algo.training.entropy_coeff"])
+    assert group.label == "one setting"
+    assert group.description == "lr=0.000123, entropy_coeff=0.123"
