@@ -103,7 +103,7 @@ def test_the_same_seed_trains_the_same(build, trained, name):
 @pytest.mark.parametrize(
     ("name", "model", "shared", "num_envs"),
     [
-        ("ppo", "cnn", "true", 6),
+        pytest.param("ppo", "cnn", "true", 6, marks=pytest.mark.slow),
         ("sac", "cnn", "true", 6),
         ("ppo", "cnn_lstm", "false", 2),
         pytest.param("sac", "cnn_lstm", "false", 2, marks=pytest.mark.slow),

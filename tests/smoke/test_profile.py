@@ -72,6 +72,7 @@ def test_a_trial_that_is_not_told_to_has_no_profile(config):
     assert one._start_profile() is None
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_told_to_writes_a_profile_when_it_stops(
     ray_session, compose, tiny, tmp_path, monkeypatch, request
 ):

@@ -29,7 +29,7 @@ def words(tiny):
         "seed=5",
         "ray.learner_threads=1",
         "evaluation.final_episodes=2",
-        "evaluation.every_s=2",
+        "evaluation.every_s=3600",
         "evaluation.episodes=2",
         "checkpoint.every_s=1",
         "checkpoint.keep=50",
@@ -55,6 +55,12 @@ def frames(folder):
     """Return the frames of each row of a run's progress."""
     with (folder / "progress.csv").open() as file:
         return [int(float(row["train/frames"])) for row in csv.DictReader(file)]
+
+
+def evaluations(folder):
+    """Return the returns of the evaluations beside training that a trial has recorded."""
+    with (folder / "progress.csv").open() as file:
+        return [row["eval/return_mean"] for row in csv.DictReader(file) if row.get("eval/return_mean")]
 
 
 def wait_for_checkpoints(run, outputs, number):
@@ -167,8 +173,10 @@ def test_other_signals_and_moments_exit_130_as_well(command, words, tmp_path):
         assert newest_whole_checkpoint(folder / "checkpoints") is not None
         assert not (folder / "evaluation.json").exists()
 
-    run = command(*words, f"paths.outputs={outputs}", "stop.frames=10000000", "evaluation.final_episodes=5000")
+    lasting = ("stop.frames=10000000", "evaluation.final_episodes=5000")
+    run = command(*words, f"paths.outputs={outputs}", *lasting, "evaluation.every_s=2")
     wait_for_checkpoints(run, outputs, 1)
+    run.wait_until(lambda: evaluations(folder / "trials" / "00000"))
     run.process.terminate()
     assert_ends_with_the_run_whole(run, [])
     assert list_checkpoints(folder / "checkpoints")[-1].name == f"frames_{frames(folder)[-1]:012d}"
