@@ -26,6 +26,8 @@ _AXES = ("env", "model", "algo")
 _SECTIONS = ("env", "model", "algo", "ray", "seed", "profile", "stop", "checkpoint", "evaluation")
 # Of `ray`, what training depends on; the rest says where it ran.
 _RAY = ("num_env_runners", "envs_per_runner", "precision")
+# Of `evaluation`, what a sweep chooses by; what it chose is scored as any run is.
+_OF_CHOICE = ("final_first_seed", "register")
 _WIDTH = 120
 _ABSENT = object()
 
@@ -72,7 +74,7 @@ def save_best(name: str, comparison: Comparison, *, may_overwrite: bool) -> Path
             "Run this where the trial's folder is."
         )
     config = read_config(trial.folder)
-    config["ray"] = _of_training(config["ray"]) | _planned(config.get("plan", {}))
+    config = _of_training(config | {"ray": config["ray"] | _planned(config.get("plan", {}))})
     text = make_experiment(name, config, describe_evidence(comparison, row, trial))
     _check_same(name, text, config, trial.folder)
     folders.write_durably(path, text)
@@ -190,7 +192,7 @@ def _compose(overrides: list[str]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONFIG_FOLDER), version_base="1.3"):
         plain = to_plain(hydra.compose("config", overrides=overrides))
-    return plain | {"ray": _of_training(plain["ray"])}
+    return _of_training(plain)
 
 
 def _planned(plan: dict[str, Any]) -> dict[str, Any]:
@@ -198,5 +200,8 @@ def _planned(plan: dict[str, Any]) -> dict[str, Any]:
     return {key: plan[key] for key in ("num_env_runners", "envs_per_runner") if key in plan}
 
 
-def _of_training(ray: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in ray.items() if key in _RAY}
+def _of_training(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config without what says where a run was, and how a sweep chose it."""
+    ray = {key: value for key, value in config["ray"].items() if key in _RAY}
+    evaluation = {key: value for key, value in config["evaluation"].items() if key not in _OF_CHOICE}
+    return config | {"ray": ray, "evaluation": evaluation}

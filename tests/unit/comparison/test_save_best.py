@@ -63,20 +63,27 @@ def test_the_number_of_envs_is_that_of_the_trial_on_any_machine(conf, make_trial
     assert yaml.safe_load(path.read_text())["ray"] == {"num_env_runners": 1}  # eight envs are the default
 
 
+def test_what_was_driven_on_tracks_for_choosing_is_scored_on_the_others(conf, make_trial, compose, tmp_path):
+    trial = replace(make_trial({"algo.training.lr": 1e-3}, scores=[1] * 3), folder=tmp_path)
+    words = ("env=dummy", "algo=ppo", "evaluation.final_first_seed=20000", "evaluation.register=false")
+    write_config(tmp_path, compose(*words, "evaluation.final_episodes=50"))
+    path = save_best.save_best("x", compare(Selection("x", [trial], tmp_path, None, 1)), may_overwrite=False)
+    assert yaml.safe_load(path.read_text())["evaluation"] == {"final_episodes": 50}
+
+
 def test_a_config_that_no_experiment_can_say_is_not_saved(conf, compose, tmp_path):
     config = compose("env=dummy", "algo=ppo")
     del config["algo"]["training"]["clip"]  # of a commit that did not have it
     text = save_best.make_experiment("x", config, "Evidence.")
     with pytest.raises(ConfigError, match=r"algo\.training\.clip: the trial has nothing, the file gives 0\.2"):
-        save_best._check_same("x", text, config | {"ray": save_best._of_training(config["ray"])}, tmp_path)
+        save_best._check_same("x", text, save_best._of_training(config), tmp_path)
 
 
 @pytest.mark.parametrize(
     "words", [["env=carracing", "algo=sac"], ["env=carracing", "model=cnn", "model.preset=tmrl", "model.hidden=[64]"]]
 )
 def test_presets_and_other_groups_are_said(conf, compose, tmp_path, words):
-    config = compose(*words, "stop.wall_s=77")
-    config["ray"] = save_best._of_training(config["ray"])
+    config = save_best._of_training(compose(*words, "stop.wall_s=77"))
     text = save_best.make_experiment("x", config, "Evidence.")
     save_best._check_same("x", text, config, tmp_path)
     assert ("preset: tmrl" in text) == ("model.preset=tmrl" in words)
