@@ -113,7 +113,7 @@ def finding(rows: Sequence[Row], baseline: Group) -> str:
         else ""
     )
     if best.contrast.verdict == NOISE:
-        return f"No gain beyond noise: the best, {found}.{among}{_about_seeds(best)}"
+        return f"No gain beyond noise: the best of the others, {found}.{among}{_about_seeds(best)}"
     if best.contrast.verdict == LOSS:
         return (
             f"Nothing beats the baseline: the best of the others, {found}, which is more than noise."
