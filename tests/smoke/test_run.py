@@ -59,6 +59,8 @@ def frames(folder):
 
 def evaluations(folder):
     """Return the returns of the evaluations beside training that a trial has recorded."""
+    if not (folder / "progress.csv").exists():
+        return []
     with (folder / "progress.csv").open() as file:
         return [row["eval/return_mean"] for row in csv.DictReader(file) if row.get("eval/return_mean")]
 
@@ -198,11 +200,11 @@ def test_other_signals_and_moments_exit_130_as_well(command, words, tmp_path):
     assert_ends_with_the_run_whole(run, family)
 
 
-KILLED = [pytest.param(0.0, marks=pytest.mark.slow)]
-KILLED += [pytest.param(delay, marks=pytest.mark.timing) for delay in (0.7, 1.4, 2.1)]
+ENDS = [pytest.param(killed_after_s, marks=pytest.mark.slow) for killed_after_s in (None, 0.0)]
+ENDS += [pytest.param(killed_after_s, marks=pytest.mark.timing) for killed_after_s in (0.7, 1.4, 2.1)]
 
 
-@pytest.mark.parametrize("killed_after_s", [None, *KILLED])
+@pytest.mark.parametrize("killed_after_s", ENDS)
 def test_prolonged_killed_and_interrupted_it_goes_on_exactly(command, outputs, build, tiny, tmp_path, killed_after_s):
     """A finished run goes on with more envs, is killed or not, goes on from its newest checkpoint, and ends by ctrl-C.
 
