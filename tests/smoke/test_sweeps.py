@@ -16,7 +16,8 @@ import yaml
 
 from experiments.checkpoints import list_checkpoints
 
-pytestmark = pytest.mark.timeout(600)  # processes of Ray's start slowly where cores are few and busy
+# Processes of Ray's start slowly where cores are few and busy.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 TINY = (
     *("env=dummy", "env.num_decisions=16", "env.obs=vector", "model=mlp", "model.hidden=[16]"),
@@ -88,7 +89,6 @@ def test_a_trial_that_diverges_is_told_of_and_the_other_is_trained_and_scored(st
     assert "Best:" in run.output
 
 
-@pytest.mark.slow
 def test_a_sweep_whose_driver_is_killed_goes_on_where_each_trial_was(start, resume, folder):
     run = start("tuner=grid", "tuner.num_concurrent=2", "+tuner.space={stop.frames: {grid: [300, 10000000]}}")
 
@@ -114,7 +114,6 @@ def test_a_sweep_whose_driver_is_killed_goes_on_where_each_trial_was(start, resu
     assert [record["state"] for record in records(folder).values()] == ["finished", "running"]
 
 
-@pytest.mark.slow
 def test_the_worse_of_a_population_takes_over_weights_and_keeps_its_frames(start, resume, folder):
     space = "{algo.training.lr: {choice: [1.0e-5, 1.0e-3, 3.0e-3]}, algo.training.gamma: {uniform: [0.9, 0.99]}}"
     words = ("tuner=pbt", "tuner.num_trials=2", "tuner.scheduler.quantile=0.5", "tuner.scheduler.interval_frames=100")
@@ -159,7 +158,6 @@ def test_the_worse_of_a_population_takes_over_weights_and_keeps_its_frames(start
     assert "Traceback" not in again.output
 
 
-@pytest.mark.slow
 def test_a_trial_whose_process_is_killed_goes_on_from_its_newest_checkpoint(start, folder):
     began = time.time()
     run = start("stop.frames=10000000")
@@ -179,7 +177,6 @@ def test_a_trial_whose_process_is_killed_goes_on_from_its_newest_checkpoint(star
     assert wall_s[-1] <= time.time() - began  # no second counts twice
 
 
-@pytest.mark.slow
 def test_hydras_own_multirun_leaves_nothing_where_it_was_started(root, tmp_path):
     here = tmp_path / "here"
     here.mkdir()
