@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from tqdm import tqdm
@@ -15,6 +16,7 @@ from envs.action_history import ACTION_HISTORY, action_history
 from envs.app import OK, run_app
 from envs.errors import ConfigError
 from envs.factory import make_env
+from envs.stacking import observation_parts
 from experiments import folders
 from experiments.commit import current_commit
 from experiments.drive import drive_parallel
@@ -98,16 +100,23 @@ def _leave_results(results: Path, evaluation: dict[str, Any], training: dict[str
 
 
 def _check_spaces(name: str, env_config: dict[str, Any], description: PolicyDescription) -> None:
+    """Raise a ConfigError unless the env shows all that the policy sees, and acts as it does."""
     with closing(make_env(env_config, training=False)) as env:
-        for found, wanted in (
-            (env.observation_space, description.observation_space),
-            (env.action_space, description.action_space),
+        shown, seen = (_parts(space) for space in (env.observation_space, description.observation_space))
+        for fits, found, wanted in (
+            (seen.items() <= shown.items(), env.observation_space, description.observation_space),
+            (env.action_space == description.action_space, env.action_space, description.action_space),
         ):
-            if found != wanted:
+            if not fits:
                 raise ConfigError(
                     f"env={name} has {found}, the policy was trained on {wanted}. Set the env's keys (image_size, "
                     "grayscale, obs, actions …) as in the run's config.yaml."
                 )
+
+
+def _parts(space: gym.Space[Any]) -> dict[str, gym.spaces.Box]:
+    images, vectors = observation_parts(space)
+    return images | vectors
 
 
 def describe_results(results: Path, evaluation: dict[str, Any]) -> str:

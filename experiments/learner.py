@@ -77,6 +77,15 @@ class RacingLearner(TorchLearner):
         for group in self.optimizer.param_groups:
             group["lr"] = lr
 
+    @property
+    def noise(self) -> float:
+        """How wide the policy's distributions are, see `ActionHead`."""
+        return float(self.net.actor.head.noise)
+
+    def set_noise(self, noise: float) -> None:
+        """Set how wide the policy's distributions are, for decisions that are asked for and for learning from them."""
+        self.net.actor.head.noise = noise
+
     def descend(self, loss: torch.Tensor) -> torch.Tensor:
         """Take one clipped step down `loss` and return the gradient's norm before clipping.
 

@@ -53,10 +53,11 @@ class PPOLearner(RacingLearner):
         self, observation: dict[str, torch.Tensor], batch: dict[str, torch.Tensor], memory: Memory | None = None
     ) -> dict[str, torch.Tensor]:
         options = self.config.options
-        log_probs, entropy, values = self.net.evaluate(observation, batch["actions"], memory)
+        log_probs, entropy, values, privileged_error = self.net.evaluate(observation, batch["actions"], memory)
         if memory is not None:  # slots that only reset their env have passed the state on, and count for nothing else
             counts = batch["is_decision"]
             log_probs, entropy, values = log_probs[counts], entropy[counts], values[counts]
+            privileged_error = None if privileged_error is None else privileged_error[counts]
             batch = {name: column[counts] for name, column in batch.items()}
         log_ratio = log_probs - batch["log_probs"]
         ratio = log_ratio.exp()
@@ -64,6 +65,10 @@ class PPOLearner(RacingLearner):
         policy_loss = -torch.min(ratio * batch["advantages"], clipped * batch["advantages"]).mean()
         value_loss = 0.5 * (values - batch["returns"]).square().mean()
         loss = policy_loss + options.value_coeff * value_loss - options.entropy_coeff * entropy.mean()
+        more = {}
+        if privileged_error is not None:
+            more["privileged_error"] = privileged_error.mean()
+            loss = loss + options.privileged_coeff * more["privileged_error"]
         grad_norm = self.descend(loss)
         with torch.no_grad():
             return {
@@ -73,6 +78,7 @@ class PPOLearner(RacingLearner):
                 "kl": (ratio - 1.0 - log_ratio).mean(),  # Schulman's low-variance estimator
                 "clip_share": ((ratio - 1.0).abs() > options.clip).float().mean(),
                 "grad_norm": grad_norm,
+                **{name: value.detach() for name, value in more.items()},
             }
 
 

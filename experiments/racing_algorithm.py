@@ -32,6 +32,8 @@ class RacingAlgorithm(Algorithm):
     to `training_state` and `restore_training_state`.
     """
 
+    lr_factor = 1.0  # on the scheduled learning rate
+
     # RLlib types these as optional; after `setup` they are there.
     config: Any
     env_runner_group: Any
@@ -82,6 +84,7 @@ class RacingAlgorithm(Algorithm):
             "random_actions": random_actions,
             "sequence_length": sequence_length,
             "weights": self._weights,
+            "noise": self.learner.noise,
         }
         self._asked = set(self.env_runner_group.healthy_worker_ids())
         self.env_runner_group.foreach_env_runner_async(
@@ -162,8 +165,13 @@ class RacingAlgorithm(Algorithm):
     def set_lr(self) -> None:
         """Set the learning rate that belongs to the frames so far."""
         options = self.config.options
-        progress = 0.0 if options.lr_decay_frames is None else min(1.0, self.frames / options.lr_decay_frames)
-        self.learner.set_lr(options.lr + progress * (options.lr_end - options.lr))
+        self.learner.set_lr(self.lr_factor * (options.lr + self.progress * (options.lr_end - options.lr)))
+
+    @property
+    def progress(self) -> float:
+        """How far along the schedules training is, from 0 to 1 after `lr_decay_frames`."""
+        decay_frames = self.config.options.lr_decay_frames
+        return 0.0 if decay_frames is None else min(1.0, self.frames / decay_frames)
 
     def count_seconds(self, name: str, began: float) -> None:
         """Add the time since `began` to a timer."""

@@ -103,6 +103,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         random_actions: bool = False,
         weights: ray.ObjectRef | None = None,
         sequence_length: int | None = None,
+        noise: float = 1.0,
     ) -> Fragment:
         """Take `num_steps` steps in every env.
 
@@ -113,11 +114,13 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
             random_actions: Draw actions uniformly instead of asking the policy.
             weights: The policy to drive with; None for the one that is here.
             sequence_length: Send the state of a policy with a memory before every so many steps; None: not at all.
+            noise: How wide the policy's distributions are, see `ActionHead`.
         """
         if weights is not None:
             self.module.set_state(ray.get(weights))
         if not self._started:
             self._begin(start)
+        self.module.actor.head.noise = noise
         action_dim = self.env.single_action_space.shape[0]
         rows = FragmentRows(num_steps, self.num_envs, self._stacker, self._vector_dims, action_dim)
         low, high = self.env.single_action_space.low, self.env.single_action_space.high

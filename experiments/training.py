@@ -21,6 +21,7 @@ from experiments.plan import Plan
 from experiments.policy import save_policy
 from experiments.policy_description import PolicyDescription
 from experiments.racing_algorithm import RacingAlgorithm
+from models.actor_module import policy_space
 
 if TYPE_CHECKING:
     from experiments.profiling.training import TrainingProfile
@@ -205,6 +206,8 @@ class Training:
 
     def _describe_policy(self) -> PolicyDescription:
         observation_space, action_space = self.algorithm.spaces["__env_single__"]
+        if privileged := self.algorithm.learner.net.privileged:
+            observation_space = policy_space(observation_space, privileged)
         return PolicyDescription(
             env=self._config["env"],
             observation_space=observation_space,

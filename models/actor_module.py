@@ -1,14 +1,16 @@
 """What the RLModules of all actor-critic algorithms have in common: the actor, and how it drives a runner's envs."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import gymnasium as gym
 import torch
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.apis import InferenceOnlyAPI
 from ray.rllib.core.rl_module.torch import TorchRLModule
 
 from models.actor import Actor
-from models.encoder import Encoder, build
+from models.encoder import Encoder, build, split_space
 
 
 class ActorModule(TorchRLModule, InferenceOnlyAPI):
@@ -21,6 +23,9 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
     encoder of their own; None does so where the encoder has a memory), `precision` of the encoders (`float32` or
     `bfloat16`, see `Encoder`), and what the subclass names. Runners and learner compute in the same precision, so that
     PPO compares like with like.
+
+    `model_config` may also have `privileged`, names of vectors that the actor does not see: its policy drives where
+    there are none. What critics make of them is the subclass's.
     """
 
     # RLlib types these as optional; in `setup` they are there.
@@ -32,8 +37,10 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
     def setup(self) -> None:
         """Build the networks; the critics only where they are needed."""
         config = self.model_config
+        self.privileged: list[str] = list(config.get("privileged", ()))
+        self.policy_space = policy_space(self.observation_space, self.privileged)
         self.actor = Actor(
-            observation_space=self.observation_space,
+            observation_space=self.policy_space,
             action_space=self.action_space,
             encoder=config["encoder"],
             head=config["head"],
@@ -44,7 +51,7 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         if self.inference_only and not self.drives_with_critic:
             return
         if not self.shared_encoder:
-            self.own_critic_encoder = build(config["encoder"], Encoder, observation_space=self.observation_space)
+            self.own_critic_encoder = build(config["encoder"], Encoder, observation_space=self.policy_space)
             self.own_critic_encoder.precision = self.actor.encoder.precision
         self.setup_critic()
 
@@ -78,3 +85,22 @@ class ActorModule(TorchRLModule, InferenceOnlyAPI):
         policy = self.actor.head(features)
         actions = policy.sample()
         return {Columns.ACTIONS: actions, Columns.ACTION_LOGP: policy.log_prob(actions)}
+
+
+def policy_space(space: gym.spaces.Dict, privileged: Sequence[str]) -> gym.spaces.Dict:
+    """Return an observation space without the vectors of these names.
+
+    Raises:
+        ValueError: There is no such vector, or nothing else.
+    """
+    _, vectors = split_space(space)
+    for name in privileged:
+        if name not in vectors:
+            raise ValueError(
+                f"algo.training.privileged names {name}, which is none of the vectors of the observation "
+                f"({', '.join(vectors) or 'it has none'})."
+            )
+    left = {name: part for name, part in space.spaces.items() if name not in privileged}
+    if not left:
+        raise ValueError(f"algo.training.privileged={list(privileged)} leaves the policy nothing to see.")
+    return gym.spaces.Dict(left)

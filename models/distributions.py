@@ -38,9 +38,13 @@ class BetaActions(ActionDistribution):
     Source: Chou et al., "Improving Stochastic Policy Gradients … using the Beta Distribution" (ICML 2017).
     """
 
-    def __init__(self, parameters: torch.Tensor) -> None:
-        """Take `(B, 2A)` unbounded network outputs."""
-        alpha, beta = (1.0 + F.softplus(parameters)).chunk(2, dim=-1)
+    def __init__(self, parameters: torch.Tensor, noise: float = 1.0) -> None:
+        """Take `(B, 2A)` unbounded network outputs, and the share of their deviation that is left.
+
+        A Beta's variance is m (1 - m) / (alpha + beta + 1) with mean m: dividing both parameters by `noise` squared
+        keeps the mean and makes the deviation about `noise` times as large.
+        """
+        alpha, beta = ((1.0 + F.softplus(parameters)) / noise**2).chunk(2, dim=-1)
         self._unit = distributions.Beta(alpha, beta, validate_args=False)
 
     def sample(self) -> torch.Tensor:

@@ -13,8 +13,14 @@ from models.layers import EnsembleLinear, check_sizes, mlp
 class ActionHead(nn.Module):
     """Features `(B, D)` to a distribution over `A` bounded actions.
 
-    A subclass takes `feature_dim` and `action_dim` beside its sizes.
+    A subclass takes `feature_dim` and `action_dim` beside its sizes, and narrows what it returns by `noise`.
+
+    Attributes:
+        noise: How wide the distributions are, in (0, 1]: about this share of the deviation that the features ask for.
+            Deterministic actions do not depend on it.
     """
+
+    noise: float = 1.0
 
     def forward(self, features: torch.Tensor) -> ActionDistribution:
         """Return the distribution."""
@@ -30,7 +36,7 @@ class BetaHead(ActionHead):
 
     def forward(self, features: torch.Tensor) -> ActionDistribution:
         """Return the distribution."""
-        return BetaActions(self.layers(features))
+        return BetaActions(self.layers(features), self.noise)
 
 
 class SquashedGaussianHead(ActionHead):
@@ -66,7 +72,7 @@ class SquashedGaussianHead(ActionHead):
         """Return the distribution."""
         mean, raw = self.layers(features).chunk(2, dim=-1)
         log_std = self._low + 0.5 * (self._high - self._low) * (torch.tanh(raw) + 1.0)
-        return SquashedGaussianActions(mean, log_std)
+        return SquashedGaussianActions(mean, log_std + math.log(self.noise))
 
 
 class ValueHead(nn.Module):

@@ -1,18 +1,37 @@
 """PPO's RLModule: an actor and a value head."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from ray.rllib.core.columns import Columns
+from torch import nn
+from torch.nn.functional import smooth_l1_loss
 
 from models.actor_module import ActorModule
 from models.encoder import Observation
 from models.heads import ValueHead
 from models.memory import Memory
 
+# Errors about privileged vectors, whose components are about 1, count squared up to here and linearly beyond: what no
+# picture shows, such as where a car is that is far off its track, must not drown the rest.
+_SMALL_ERROR = 0.3
+
+
+class Evaluation(NamedTuple):
+    """What a policy and its critic make of `B` rows, each `(B,)`."""
+
+    log_probs: torch.Tensor  # densities of their actions
+    entropy: torch.Tensor
+    values: torch.Tensor
+    privileged_error: torch.Tensor | None  # mean over what the features are to tell; None: there is nothing
+
 
 class PPOModule(ActorModule):
     """Actor and critic of PPO; `model_config` adds `critic_hidden`, the widths of the value head.
+
+    The critic reads `privileged` vectors beside the features (Pinto et al., "Asymmetric Actor Critic for Image-Based
+    Robot Learning", 2017), and a linear layer learns to tell them from the actor's features, which thereby come to hold
+    what a picture shows of them.
 
     Runners tell what they think a state is worth: they have its features already, and drive with the weights that the
     learner would compute the values with.
@@ -21,8 +40,11 @@ class PPOModule(ActorModule):
     drives_with_critic = True
 
     def setup_critic(self) -> None:
-        """Build the value head."""
-        self.critic = ValueHead(feature_dim=self.critic_encoder.feature_dim, hidden=self.model_config["critic_hidden"])
+        """Build the value head, and what tells privileged vectors from features."""
+        width, told = self.critic_encoder.feature_dim, sum(self.observation_space[n].shape[0] for n in self.privileged)
+        self.critic = ValueHead(feature_dim=width + told, hidden=self.model_config["critic_hidden"])
+        if told:
+            self.privileged_head = nn.Linear(self.actor.encoder.feature_dim, told)
 
     @property
     def state_dim(self) -> int:
@@ -31,17 +53,15 @@ class PPOModule(ActorModule):
 
     def values(self, observation: Observation, memory: Memory | None = None) -> torch.Tensor:
         """Return state values, one a row."""
-        return self.critic(self._features(observation, memory)[1])
+        return self._judge(self._features(observation, memory)[1], observation)
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, torch.Tensor]:
         seen, judged, state = self._features(batch[Columns.OBS], batch.get(Columns.STATE_IN))
-        driven = self.decide(seen) | {Columns.VF_PREDS: self.critic(judged)}
+        driven = self.decide(seen) | {Columns.VF_PREDS: self._judge(judged, batch[Columns.OBS])}
         return driven | ({} if state is None else {Columns.STATE_OUT: state})
 
-    def evaluate(
-        self, observation: Observation, actions: torch.Tensor, memory: Memory | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return log densities of `actions`, entropies and values, one a row, in one pass of a shared encoder.
+    def evaluate(self, observation: Observation, actions: torch.Tensor, memory: Memory | None = None) -> Evaluation:
+        """Return log densities of `actions`, entropies, values and errors, in one pass of a shared encoder.
 
         Args:
             observation: Rows, of sequences as in `Encoder.encode` where there is a memory.
@@ -50,7 +70,19 @@ class PPOModule(ActorModule):
         """
         seen, judged, _ = self._features(observation, memory)
         policy = self.actor.head(seen)
-        return policy.log_prob(actions), policy.entropy(), self.critic(judged)
+        error = None
+        if self.privileged:
+            told = self._told(observation)
+            error = smooth_l1_loss(self.privileged_head(seen), told, beta=_SMALL_ERROR, reduction="none").mean(-1)
+        return Evaluation(policy.log_prob(actions), policy.entropy(), self._judge(judged, observation), error)
+
+    def _judge(self, judged: torch.Tensor, observation: Observation) -> torch.Tensor:
+        """Return the values `(B,)` of rows with these features."""
+        return self.critic(torch.cat([judged, self._told(observation)], dim=-1) if self.privileged else judged)
+
+    def _told(self, observation: Observation) -> torch.Tensor:
+        """Return the privileged vectors `(B, P)`."""
+        return torch.cat([observation[name] for name in self.privileged], dim=-1)
 
     def _features(
         self, observation: Observation, memory: Memory | None

@@ -25,7 +25,7 @@ def header(preparation: Preparation, run_folder: Path, records: TrialRecords) ->
     lines += [f"  stop at  {limits}", f"  machine  {preparation.largest}"]
     if not varied & {"model", "env"}:
         lines.append(f"  model    {config['model']['_target_'].rpartition('.')[2]}: {preparation.size}")
-        lines.append(f"  sees     {_seen(config['env'])}")
+        lines.append(f"  sees     {_seen(config['env'], config['algo']['training'].get('privileged'))}")
     lines.append(f"  folder   {run_folder}")
     return "\n".join(lines if preparation.disk is None else [*lines, f"  disk     {preparation.disk}"])
 
@@ -75,10 +75,10 @@ def _cost(stop: dict[str, Any], slots: Slots, num_trials: int) -> str:
     return f"at most {' or '.join(costs)}" if costs else "until each reaches stop.return_mean"
 
 
-def _seen(env: dict[str, Any]) -> str:
-    """Return how far back observations reach; a model may have set it."""
+def _seen(env: dict[str, Any], privileged: list[str] | None) -> str:
+    """Return how far back observations reach, a model may have set it, and what is for critics alone."""
     frames, actions = frame_stack(env), action_history(env)
     words = "the newest frame" if frames == 1 else f"the last {frames} frames"
-    if not actions:
-        return words
-    return f"{words}, and its own last {'action' if actions == 1 else f'{actions} actions'}"
+    if actions:
+        words += f", and its own last {'action' if actions == 1 else f'{actions} actions'}"
+    return f"{words}; its critic also {', '.join(privileged)}" if privileged else words

@@ -15,8 +15,12 @@ from experiments.frame_table import FrameTable
 from models.memory import Memory
 
 ALGORITHMS = ["ppo", "sac"]
-# What tests of a trained algorithm need beside its tiny words: stacks; a rate at which updates are left over.
-MORE = {"ppo": ("env.frame_stack=2",), "sac": ("algo.training.updates_per_decision=0.3",)}
+# What tests of a trained algorithm need beside its tiny words: stacks, and a critic that sees more than the policy; a
+# rate at which updates are left over.
+MORE = {
+    "ppo": ("env.frame_stack=2", "env.obs=both", "algo.training.privileged=[vector]"),
+    "sac": ("algo.training.updates_per_decision=0.3",),
+}
 LASTING = ("cnn", "cnn_lstm")  # the models whose algorithms train on in other tests
 
 

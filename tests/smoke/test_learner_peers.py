@@ -74,6 +74,7 @@ def weights(learner):
 
 def test_two_learners_take_the_step_of_one(ppo, ray_session):
     algorithm, learner = ppo, ppo.learner
+    learner.set_noise(0.5)
     fragments = []
     for _rollout in range(2):
         algorithm.request_fragments(algorithm.config.rollout_steps)
@@ -102,6 +103,7 @@ def test_two_learners_take_the_step_of_one(ppo, ray_session):
     finally:
         peers.close()
     assert alone["updates"] == together["updates"] == 1
+    assert alone["kl"] == pytest.approx(0, abs=1e-3)  # the runner drove with the noise that is learned with
     assert together["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-4)
     close, moved = [], []
     for name, tensor in after_alone.items():

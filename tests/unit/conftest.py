@@ -63,6 +63,7 @@ def build_module(single_space, action_space, tiny_encoder):
         inference_only=False,
         head="SquashedGaussianHead",
         precision="float32",
+        **more,
     ):
         return module_class(
             observation_space=single_space,
@@ -75,6 +76,7 @@ def build_module(single_space, action_space, tiny_encoder):
                 "precision": precision,
                 "shared_encoder": shared_encoder,
                 "initial_alpha": 0.1,
+                **more,
             },
         )
 

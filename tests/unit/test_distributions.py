@@ -8,6 +8,7 @@ from torch.distributions import AffineTransform, Beta, Independent, Normal, Tanh
 from torch.nn import functional as F
 
 from models.distributions import BetaActions, SquashedGaussianActions
+from models.heads import BetaHead, SquashedGaussianHead
 
 BETA_OUTPUTS = torch.tensor([[-3.0, 0.0, 4.0, 1.0], [0.0, 0.0, 0.0, 0.0], [6.0, -6.0, -2.0, 2.0]])  # (B, 2A), A = 2
 MEAN = torch.tensor([[0.0, 0.8], [-1.5, 0.3], [2.0, -0.1]])
@@ -142,3 +143,28 @@ def test_densities_of_stored_actions_are_those_they_were_drawn_with():
     torch.manual_seed(4)
     actions, log_probs = gaussian().reparameterised()
     torch.testing.assert_close(gaussian().log_prob(actions), log_probs, rtol=1e-3, atol=1e-3)
+
+
+def test_a_narrowed_beta_keeps_its_mean_and_loses_that_share_of_its_deviation():
+    """By the formula of its variance, m (1 - m) / (alpha + beta + 1), here of the unit interval."""
+    unit = Beta(1 + F.softplus(BETA_OUTPUTS[:, :2]), 1 + F.softplus(BETA_OUTPUTS[:, 2:]))
+    total = unit.concentration0 + unit.concentration1
+    narrow = BetaActions(BETA_OUTPUTS, noise=0.25)
+    torch.testing.assert_close(narrow.mode(), beta().mode())
+    torch.manual_seed(0)
+    deviation = torch.stack([narrow.sample() for _ in range(20_000)]).std(0)
+    expected = 2 * (unit.mean * (1 - unit.mean) / (16 * total + 1)).sqrt()
+    torch.testing.assert_close(deviation, expected, rtol=0.03, atol=0)
+    assert ((deviation / (2 * unit.variance.sqrt()) - 0.25).abs() < 0.05).all()
+
+
+@pytest.mark.parametrize("head", [BetaHead, SquashedGaussianHead])
+def test_noise_of_a_head_leaves_the_deterministic_action(head):
+    torch.manual_seed(0)
+    one, features = head(feature_dim=4, action_dim=2, hidden=[8]), torch.randn(3, 4)
+    wide = one(features)
+    one.noise = 0.1
+    narrow = one(features)
+    torch.testing.assert_close(narrow.mode(), wide.mode())
+    spread = [torch.stack([policy.sample() for _ in range(500)]).std() for policy in (narrow, wide)]
+    assert spread[0] < 0.3 * spread[1]

@@ -2,10 +2,12 @@
 
 import math
 
+import gymnasium as gym
 import pytest
 import torch
 from ray.rllib.core.columns import Columns
 
+from models.actor_module import policy_space
 from models.ppo_module import PPOModule
 from models.sac_module import SACModule
 
@@ -71,12 +73,49 @@ def test_unless_told_actor_and_critic_share_an_encoder_without_memory_only(build
 def test_ppo_values_and_evaluation_agree(build_module, shared_encoder, observation):
     module = build_module(PPOModule, shared_encoder=shared_encoder, head="BetaHead")
     actions = torch.rand(5, 2) * 2 - 1
-    log_probs, entropy, values = module.evaluate(observation, actions)
+    log_probs, entropy, values, _ = module.evaluate(observation, actions)
     torch.testing.assert_close(values, module.values(observation))
     torch.testing.assert_close(log_probs, module.actor(observation).log_prob(actions))
     torch.testing.assert_close(entropy, module.actor(observation).entropy())
     reaches_actor = torch.autograd.grad(values.sum(), list(module.actor.encoder.parameters()), allow_unused=True)
     assert any(gradient is not None for gradient in reaches_actor) is shared_encoder
+
+
+@pytest.mark.parametrize("shared_encoder", [True, False])
+def test_what_is_privileged_reaches_values_and_not_the_policy(build_module, shared_encoder, observation):
+    module = build_module(PPOModule, shared_encoder=shared_encoder, privileged=["vector"])
+    other = observation | {"vector": observation["vector"] + 1}
+    torch.manual_seed(0)
+    driven = module.forward_exploration({Columns.OBS: observation})
+    torch.manual_seed(0)
+    driven_other = module.forward_exploration({Columns.OBS: other})
+    assert torch.equal(driven[Columns.ACTIONS], driven_other[Columns.ACTIONS])
+    assert (driven[Columns.VF_PREDS] != driven_other[Columns.VF_PREDS]).all()
+    assert torch.equal(driven[Columns.VF_PREDS], module.values(observation))
+    only_image = {"image": observation["image"]}  # where the policy drives later
+    assert torch.equal(module.actor.step(only_image, None)[0], module.actor.step(observation, None)[0])
+
+
+def test_features_are_asked_for_what_is_privileged(build_module, observation):
+    """An error of 0.1 counts 0.1² / 0.6, of 3 counts 3 - 0.15: squared up to 0.3, linear beyond, one slope there."""
+    module = build_module(PPOModule, privileged=["vector"])
+    torch.nn.init.zeros_(module.privileged_head.weight)
+    module.privileged_head.bias.data = torch.tensor([1.0, 2.0, 3.0])
+    observation["vector"] = torch.tensor([[1.0, 2.0, 3.0], [0.9, 2.0, 3.0], [1.0, 2.0, 0.0]])
+    rows = observation | {"image": observation["image"][:3]}
+    error = module.evaluate(rows, torch.zeros(3, 2)).privileged_error
+    torch.testing.assert_close(error, torch.tensor([0.0, 0.01 / 0.6 / 3, 2.85 / 3]))
+
+
+@pytest.mark.parametrize(
+    ("privileged", "message"),
+    [(["speed"], "names speed, which is none .*vector"), (["image"], "names image"), (["vector"], None)],
+)
+def test_privileged_names_are_vectors_beside_something_else(single_space, privileged, message):
+    if message is None:  # nothing else is left
+        single_space, message = gym.spaces.Dict({"vector": single_space["vector"]}), "nothing to see"
+    with pytest.raises(ValueError, match=message):
+        policy_space(single_space, privileged)
 
 
 def test_sac_targets_begin_as_copies_that_are_not_trained(build_module):

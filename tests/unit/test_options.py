@@ -190,6 +190,13 @@ def test_the_length_of_a_rollout_is_said_once_and_the_same_for_all(changed, keys
         build_config(changed("ppo", **keys), PLAN).check(PLAN)
 
 
+def test_noise_falls_over_frames_that_are_said(changed):
+    with pytest.raises(
+        ConfigError, match=r"noise_end=0\.3 is reached at algo\.training\.lr_decay_frames, which is null"
+    ):
+        build_config(changed("ppo", noise_end=0.3), PLAN).check(PLAN)
+
+
 def test_all_that_is_wrong_is_said_at_once(changed):
     with pytest.raises(ConfigError, match=r"(?s)clip=-1.*gamma=2|gamma=2.*clip=-1"):
         build_config(changed("ppo", clip=-1, gamma=2), PLAN)

@@ -5,15 +5,16 @@ import pytest
 import torch
 from ray.rllib.core.learner.training_data import TrainingData
 
+from experiments.ppo import adapted
 from experiments.ppo_learner import PPOLearner
 from models.ppo_module import PPOModule
 
 
 @pytest.fixture
 def ppo(build_module, bare_learner):
-    def make(**options):
+    def make(net=None, **options):
         torch.manual_seed(0)
-        net = build_module(PPOModule, head="BetaHead")
+        net = net or build_module(PPOModule, head="BetaHead")
         numbers = {"clip": 0.2, "value_coeff": 0.5, "entropy_coeff": 0.0, "gamma": 0.9, "gae_lambda": 0.95}
         steps = {"epochs": 1, "minibatch_size": 1000, "sequence_length": 16}
         return bare_learner(
@@ -73,6 +74,18 @@ def test_ppo_values_regress_to_the_returns_and_the_kl_grows_from_zero(ppo, bandi
     assert history[0]["entropy"] < 2 * np.log(2)  # of two uniform components
 
 
+def test_features_learn_to_tell_what_is_privileged(ppo, bandit, build_module):
+    """Speeds that a picture shows: one grey level each, half of the slots 0 and half 1."""
+    torch.manual_seed(0)
+    learner = ppo(privileged_coeff=1.0, epochs=4, net=build_module(PPOModule, privileged=["vector"]))
+    fragment = bandit(learner.net)
+    fragment.images["image"][::4] = 200
+    fragment.vectors["vector"][::4] = 1
+    history = [learner.learn([fragment])["privileged_error"] for _ in range(30)]
+    assert history[0] > 0.1
+    assert history[-1] < 0.02
+
+
 def test_ppo_asks_for_fragments_with_values(ppo, make_fragment):
     with pytest.raises(ValueError, match="values"):
         ppo().update(TrainingData(episodes=[make_fragment(4, 2)]))
@@ -100,3 +113,19 @@ def test_ppo_clips_what_moved_far_enough_in_the_right_direction(ppo, observation
         moved = learner.net.actor(observation).log_prob(actions).sum() - log_probs.sum()
     assert moved.item() == 0 if is_clipped else moved.item() * advantage > 0
     assert losses["clip_share"].item() == (abs(log_ratio) == 0.5)
+
+
+@pytest.mark.parametrize(
+    ("factor", "kl", "desired", "expected"),
+    [
+        (1.0, 0.021, 0.01, 1 / 1.5),
+        (1.0, 0.019, 0.01, 1.0),
+        (1.0, 0.006, 0.01, 1.0),
+        (1.0, 0.004, 0.01, 1.5),
+        (2.5, 0.0, 0.01, 3.0),  # no further
+        (0.04, 1.0, 0.01, 0.03),
+        (0.5, 1.0, None, 1.0),
+    ],
+)
+def test_the_learning_rate_follows_the_kl(factor, kl, desired, expected):
+    assert adapted(factor, kl, desired) == pytest.approx(expected)

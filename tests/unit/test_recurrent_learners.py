@@ -198,7 +198,7 @@ def test_ppo_evaluates_sequences_as_its_runner_stepped_through_them(recurrent, s
         expected.append((density, driven["vf_preds"]))
         state = driven["state_out"]
     rows = {name: torch.from_numpy(part[:, :T]).flatten(0, 1) for name, part in sequences["obs"].items()}
-    log_probs, _, values = net.evaluate(rows, actions.flatten(0, 1), Memory(before, is_first))
+    log_probs, _, values, _ = net.evaluate(rows, actions.flatten(0, 1), Memory(before, is_first))
     for found, part in ((log_probs, 0), (values, 1)):
         together = torch.stack([step[part] for step in expected], dim=1)
         torch.testing.assert_close(found.unflatten(0, (B, T)), together, rtol=1e-4, atol=1e-5)
