@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Protocol
 
@@ -63,6 +63,8 @@ class Episode:
         finished: whether a lap was completed.
         off_track_share: share of its decisions that ended off the track.
         fault: why a link failed, if one did.
+        batch: in how many rows the policy saw its env beside others. Their number decides the last bits of its
+            arithmetic, and driving is chaotic: who wants the same episode again gives it as many.
     """
 
     seed: int
@@ -73,6 +75,7 @@ class Episode:
     finished: bool = False
     off_track_share: float = 0.0
     fault: str | None = None
+    batch: int = field(default=1, compare=False)
 
     def add(self, reward: float, info: Mapping[str, Any]) -> None:
         """Count one decision with what the env said about it."""
@@ -110,7 +113,7 @@ class _Seat:
         self.is_done = terminated or truncated
 
 
-def drive_episode(policy: Policy, env: gym.Env, seed: int, on_step: OnStep | None = None) -> Episode:
+def drive_episode(policy: Policy, env: gym.Env, seed: int, on_step: OnStep | None = None, *, batch: int = 1) -> Episode:
     """Drive `env` through the one episode that begins with `seed`; the env stays open.
 
     Args:
@@ -119,8 +122,9 @@ def drive_episode(policy: Policy, env: gym.Env, seed: int, on_step: OnStep | Non
         seed: of the reset.
         on_step: called with the episode so far and the latest info once the policy has decided and before the env
             moves, so that `env.render()` and `policy.view()` show the same moment.
+        batch: how many copies of the observation the policy sees, see `Episode`.
     """
-    return _drive_lockstep(policy, [env], [seed], on_step)[0]
+    return _drive_lockstep(policy, [env], [seed], on_step, copies=batch)[0]
 
 
 def drive(policy: Policy, env_config: Mapping[str, Any], seeds: Iterable[int], *, num_envs: int = 8) -> list[Episode]:
@@ -145,18 +149,24 @@ def drive(policy: Policy, env_config: Mapping[str, Any], seeds: Iterable[int], *
 
 
 def _drive_lockstep(
-    policy: Policy, envs: Sequence[gym.Env], seeds: Sequence[int], on_step: OnStep | None = None
+    policy: Policy,
+    envs: Sequence[gym.Env],
+    seeds: Sequence[int],
+    on_step: OnStep | None = None,
+    *,
+    copies: int = 1,
 ) -> list[Episode]:
     waiting = deque(seeds)
     seats = [_Seat(env, waiting.popleft()) for env in envs]
     episodes = [seat.episode for seat in seats]
-    policy.start(len(seats))
+    rows = seats * copies
+    policy.start(len(rows))
     while not all(seat.is_done for seat in seats):
         # A seat without a seed left stays in the batch with its last observation: policies keep a state per place.
         actions = policy.act(
-            _batch([seat.observation for seat in seats]), np.array([seat.is_first for seat in seats], dtype=np.bool_)
+            _batch([seat.observation for seat in rows]), np.array([seat.is_first for seat in rows], dtype=np.bool_)
         )
-        for seat, action in zip(seats, actions, strict=True):
+        for seat, action in zip(seats, actions[: len(seats)], strict=True):
             if seat.is_done:
                 continue
             if on_step is not None:
@@ -169,6 +179,8 @@ def _drive_lockstep(
             if seat.is_done and waiting:
                 seat.begin(waiting.popleft())
                 episodes.append(seat.episode)
+    for episode in episodes:
+        episode.batch = len(rows)
     return episodes
 
 

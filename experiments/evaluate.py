@@ -24,6 +24,7 @@ from experiments.exported.formats import load_policy
 from experiments.machine import available_cores
 from experiments.pictures import draw_curve, draw_returns
 from experiments.policy_description import PolicyDescription
+from experiments.racing_lines import draw_racing_lines
 from experiments.runs import find_policy_folder
 from experiments.schema import EvaluateConfig, register_schema, to_plain
 from experiments.scores import format_score, summarise
@@ -44,10 +45,11 @@ def evaluate(
 
     Args:
         policy_folder: Where `policy.safetensors` and `policy.json` are; or an exported policy, which is one file.
-        results: Gets `evaluation.json`, `returns.png`, `curve.png` (where there is a `progress.csv`), `videos/`.
+        results: Gets `evaluation.json`, `returns.png`, `curve.png` (where there is a `progress.csv`); with `video` also
+            `videos/` and, where the env tells positions, `racing_lines.png`.
         episodes: Number of tracks; their seeds are `first_seed`, `first_seed + 1`, …
         first_seed: Of the first track.
-        video: Whether to film the best, the median and the worst episode.
+        video: Whether to film the best, the median and the worst episode, and draw where they led.
         num_processes: How many cores drive.
         other_env: Name and config of an env to drive in instead of the policy's own.
 
@@ -86,7 +88,10 @@ def evaluate(
     if video:
         for earlier in (results / folders.VIDEOS).glob("*.mp4"):
             earlier.unlink()
-        record_best_median_worst(policy, env_config, driven, results / folders.VIDEOS)
+        filmed = record_best_median_worst(policy, env_config, driven, results / folders.VIDEOS)
+        worst_first = sorted(filmed.items(), key=lambda item: item[1].episode.episode_return)
+        lines = [(word, film.episode, film.trace) for word, film in worst_first]
+        draw_racing_lines(lines, results / folders.RACING_LINES)
     return evaluation
 
 
@@ -121,7 +126,7 @@ def _parts(space: gym.Space[Any]) -> dict[str, gym.spaces.Box]:
 
 def describe_results(results: Path, evaluation: dict[str, Any]) -> str:
     """Return the score and the files that came with it, for people."""
-    made = [folders.EVALUATION, folders.CURVE, folders.RETURNS]
+    made = [folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.RACING_LINES]
     paths = [results / name for name in made] + sorted((results / folders.VIDEOS).glob("*.mp4"))
     return "\n".join([format_score(evaluation), *(f"  {path}" for path in paths if path.exists())])
 

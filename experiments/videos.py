@@ -4,7 +4,7 @@ import logging
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import gymnasium as gym
@@ -16,6 +16,7 @@ from envs.contract import SPEED_MPS
 from envs.errors import ConfigError
 from envs.factory import make_env
 from experiments.drive import Episode, Policy, drive_episode
+from experiments.racing_lines import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,14 @@ _HOLD_S = 1.0  # the last picture stays, so that the final return can be read
 
 
 def record_episode(
-    policy: Policy, env_config: Mapping[str, Any], seed: int, path: Path, *, fps: float | None = None
+    policy: Policy,
+    env_config: Mapping[str, Any],
+    seed: int,
+    path: Path,
+    *,
+    fps: float | None = None,
+    batch: int = 1,
+    trace: Trace | None = None,
 ) -> Episode:
     """Drive the episode of `seed` and write it to `path`, one picture a decision.
 
@@ -43,6 +51,8 @@ def record_episode(
         seed: of the reset.
         path: of an mp4; appears when it is complete.
         fps: decisions a second; default real time, from the env's `render_fps` and `action_repeat`.
+        batch: as for `drive_episode`.
+        trace: gets where the episode leads.
 
     Raises:
         ConfigError: real time is asked for but the env does not say its rate, or the env draws no pictures.
@@ -54,9 +64,11 @@ def record_episode(
 
         def shoot(episode: Episode, info: Mapping[str, Any]) -> None:
             film.add(_render(env), policy.view(), _caption(episode, info))
+            if trace is not None:
+                trace.add(env, info)
 
         try:
-            episode = drive_episode(policy, env, seed, on_step=shoot)
+            episode = drive_episode(policy, env, seed, on_step=shoot, batch=batch)
             film.add(_render(env), policy.view(), _closing_caption(episode), times=max(1, round(_HOLD_S * rate)))
             film.close()
             unfinished.replace(path)
@@ -66,9 +78,17 @@ def record_episode(
     return episode
 
 
+class Film(NamedTuple):
+    """An episode that was driven once more, its video, and where it led."""
+
+    episode: Episode
+    video: Path
+    trace: Trace
+
+
 def record_best_median_worst(
     policy: Policy, env_config: Mapping[str, Any], episodes: Sequence[Episode], folder: Path
-) -> dict[str, Path]:
+) -> dict[str, Film]:
     """Drive the best, the worst and the (lower) median episode once more and film them.
 
     Args:
@@ -78,18 +98,18 @@ def record_best_median_worst(
         folder: gets `best_seed10042.mp4` and so on; is made if need be.
 
     Returns:
-        `best`, `worst`, `median` -> the video.
+        `best`, `worst`, `median` -> the film.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ranked = sorted(episodes, key=lambda episode: episode.episode_return)
     picks = {"best": ranked[-1], "worst": ranked[0], "median": ranked[(len(ranked) - 1) // 2]}
-    videos: dict[str, Path] = {}
+    films: dict[str, Film] = {}
     filmed: list[Episode] = []
     for name, driven in picks.items():
         if driven in filmed:
             continue
-        path = folder / f"{name}_seed{driven.seed}.mp4"
-        again = record_episode(policy, env_config, driven.seed, path)
+        path, trace = folder / f"{name}_seed{driven.seed}.mp4", Trace()
+        again = record_episode(policy, env_config, driven.seed, path, batch=driven.batch, trace=trace)
         if abs(again.episode_return - driven.episode_return) > 1e-3:
             logger.warning(
                 "The video of seed %d shows a return of %.1f, the evaluation had %.1f: env or policy do not repeat "
@@ -99,8 +119,8 @@ def record_best_median_worst(
                 driven.episode_return,
             )
         filmed.append(driven)
-        videos[name] = path
-    return videos
+        films[name] = Film(again, path, trace)
+    return films
 
 
 def _real_time_fps(env: gym.Env, env_config: Mapping[str, Any]) -> float:

@@ -19,6 +19,7 @@ from envs.carracing.early_end import EarlyEnd
 from envs.carracing.exact import PIXELS
 from envs.carracing.game import FRAMES_PER_S, CarRacingGame
 from envs.carracing.renderers import RENDERERS, Painter, Screen
+from envs.carracing.track import road_edges
 from envs.errors import ConfigError
 
 MAX_FRAMES = 1000  # the time limit with which Gymnasium registers CarRacing-v3
@@ -158,6 +159,12 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         """Draw with the canvas of `other`, an env with the same arguments: many canvases would not fit the caches."""
         self._painter = other._painter
 
+    @property
+    def road_edges(self) -> npt.NDArray[np.float64]:
+        """The left and the right edge of this episode's road, `(2, N, 2)` metres."""
+        assert self._game.track is not None, "road_edges before the first reset"
+        return road_edges(self._game.track.beta, self._game.track.centre)
+
     def render(self) -> Any:
         """Return a picture, `(400, 600, 3)` or `(96, 96, 3)` uint8, or show it in the window; None without a mode."""
         if self.render_mode is None or self._game.car is None:
@@ -200,11 +207,17 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         image = self._painter.observe(self._game)
         return image if vector is None else {IMAGE: image, TELEMETRY: vector}
 
+    def _position(self) -> tuple[float, float]:
+        assert self._game.car is not None
+        position = self._game.car.hull.position
+        return position.x, position.y
+
     def _info(self, reading: telemetry.Reading, *, frames: int) -> dict[str, Any]:
         seed = {} if self._track_seed is None else {contract.TRACK_SEED: self._track_seed}
         return {
             **seed,
             **telemetry.by_name(reading),
+            contract.POSITION_M: self._position(),
             contract.PROGRESS: self._game.progress,
             contract.LAP: 0,
             contract.OFF_TRACK: self._game.is_off_track,

@@ -12,6 +12,7 @@ from envs import contract
 from envs.arguments import check_choice, check_range, check_types
 from envs.carracing import actions as action_spaces
 from envs.carracing.preprocess import preprocess
+from envs.carracing.track import road_edges
 
 _FRAMES_PER_S = 50
 
@@ -95,6 +96,13 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
             info |= {contract.LAP: 1, contract.LAP_TIME_S: self._frames / _FRAMES_PER_S}
         return self._observation(picture), total, *ended, info
 
+    @property
+    def road_edges(self) -> npt.NDArray[np.float64]:
+        """The left and the right edge of this episode's road, `(2, N, 2)` metres."""
+        stock: Any = self._env.unwrapped
+        points = np.array(stock.track, np.float64)  # alpha, beta, x, y
+        return road_edges(points[:, 1], points[:, 2:])
+
     def render(self) -> Any:
         """Return or show Gymnasium's picture."""
         return None if self.render_mode is None else self._env.render()
@@ -110,6 +118,7 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
     def _info(self, *, frames: int) -> dict[str, Any]:
         stock: Any = self._env.unwrapped
         info = {
+            contract.POSITION_M: (stock.car.hull.position.x, stock.car.hull.position.y),
             contract.SPEED_MPS: float(stock.car.hull.linearVelocity.length),
             contract.PROGRESS: stock.tile_visited_count / len(stock.track),
             contract.LAP: 0,

@@ -55,6 +55,12 @@ class Track:
         return float(np.linalg.norm(self.polygons - self.polygons[:, :1], axis=2).max())
 
 
+def road_edges(beta: FloatArray, centre: FloatArray) -> FloatArray:
+    """Return `(2, N, 2)`, the left and the right edge of the road at each point of `beta` and `centre`, metres."""
+    across = TILE_WIDTH * np.stack([np.cos(beta), np.sin(beta)], axis=-1)
+    return np.stack([centre - across, centre + across])
+
+
 def generate_track(generator: np.random.Generator) -> Track:
     """Return the next track that `generator` makes; unlucky draws are repeated, as Gymnasium does.
 

@@ -11,6 +11,7 @@ import pytest
 
 from envs.dummy import DummyEnv
 from envs.errors import ConfigError
+from envs.factory import make_env
 from experiments import drive as drive_module
 from experiments.drive import Episode, drive, drive_episode, drive_parallel
 
@@ -332,3 +333,18 @@ def test_ctrl_c_while_a_lock_of_the_pool_is_held_does_not_leave_it_locked(load_p
 def test_an_episode_crosses_processes():
     episode = Episode(seed=3, episode_return=1.5, lap_time_s=20.0, finished=True)
     assert pickle.loads(pickle.dumps(episode)) == episode
+
+
+def test_an_episode_can_be_driven_again_as_one_of_as_many():
+    """By a policy whose arithmetic depends on how many rows it sees."""
+
+    class Crowded(Swerving):
+        def act(self, observation, is_first):
+            return super().act(observation, is_first) * (1 - 0.05 * len(observation))
+
+    together = drive(Crowded(), DUMMY, SEEDS[:3], num_envs=3)
+    assert [episode.batch for episode in together] == [3, 3, 3]
+    for episode in together:
+        again, alone = (drive_episode(Crowded(), make_env(DUMMY), episode.seed, batch=batch) for batch in (3, 1))
+        assert again == episode
+        assert alone != episode

@@ -143,7 +143,7 @@ def test_a_view_of_another_stack_is_refused():
 
 
 def test_best_median_and_worst(tmp_path, monkeypatch):
-    def record(policy, env_config, seed, path):
+    def record(policy, env_config, seed, path, **_):
         path.write_text("")
         return Episode(seed=seed, episode_return=returns[seed])
 
@@ -151,12 +151,12 @@ def test_best_median_and_worst(tmp_path, monkeypatch):
     returns = {10: 700.0, 11: 100.0, 12: 900.0, 13: 400.0, 14: 650.0}
     episodes = [Episode(seed=seed, episode_return=value) for seed, value in returns.items()]
     made = record_best_median_worst(Straight(), DUMMY, episodes, tmp_path / "videos")
-    assert {name: path.name for name, path in made.items()} == {
+    assert {name: film.video.name for name, film in made.items()} == {
         "best": "best_seed12.mp4",
         "median": "median_seed14.mp4",
         "worst": "worst_seed11.mp4",
     }
-    assert all(path.exists() for path in made.values())
+    assert all(film.video.exists() for film in made.values())
     assert set(record_best_median_worst(Straight(), DUMMY, episodes[:1], tmp_path)) == {"best"}
     assert set(record_best_median_worst(Straight(), DUMMY, episodes[:2], tmp_path)) == {"best", "worst"}
 
