@@ -23,7 +23,7 @@ OFF_TRACK = "off_track"  # always: bool, no wheel is on the road
 FRAMES = "frames"  # always: int, physics steps in this decision; 0 in the info of a reset
 TRACK_SEED = "track_seed"  # int, the seed that made this episode's track, where there is one
 EARLY_END = "early_end"  # str, only on the step in which a training rule (not the task) ended the episode
-POSITION_M = "position_m"  # (x, y) floats, metres seen from above, x right and y up, where the game tells them
+POSITION_M = "position_m"  # (2,) floats, metres seen from above, x right and y up, where the game tells it
 FAULT = "fault"  # str, only when a link failed: a sentence
 
 # A property that an env may have: (2, N, 2), metres as POSITION_M, left and right edge of its closed road.

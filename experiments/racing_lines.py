@@ -26,12 +26,12 @@ class Trace:
     """Where one episode led.
 
     Attributes:
-        positions: `(x, y)` in metres, one a decision; none where the env does not tell them.
+        positions: `(2,)` in metres, one a decision; none where the env does not tell them.
         speeds: of the same moments, metres a second.
         road: `(2, N, 2)` left and right edge of the closed road in metres, or None.
     """
 
-    positions: list[tuple[float, float]] = field(default_factory=list)
+    positions: list[npt.ArrayLike] = field(default_factory=list)
     speeds: list[float] = field(default_factory=list)
     road: npt.NDArray[np.float64] | None = None
 

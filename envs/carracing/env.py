@@ -207,10 +207,9 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         image = self._painter.observe(self._game)
         return image if vector is None else {IMAGE: image, TELEMETRY: vector}
 
-    def _position(self) -> tuple[float, float]:
+    def _position(self) -> npt.NDArray[np.float64]:
         assert self._game.car is not None
-        position = self._game.car.hull.position
-        return position.x, position.y
+        return np.array(self._game.car.hull.position)
 
     def _info(self, reading: telemetry.Reading, *, frames: int) -> dict[str, Any]:
         seed = {} if self._track_seed is None else {contract.TRACK_SEED: self._track_seed}

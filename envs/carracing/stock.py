@@ -118,7 +118,7 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
     def _info(self, *, frames: int) -> dict[str, Any]:
         stock: Any = self._env.unwrapped
         info = {
-            contract.POSITION_M: (stock.car.hull.position.x, stock.car.hull.position.y),
+            contract.POSITION_M: np.array(stock.car.hull.position),
             contract.SPEED_MPS: float(stock.car.hull.linearVelocity.length),
             contract.PROGRESS: stock.tile_visited_count / len(stock.track),
             contract.LAP: 0,

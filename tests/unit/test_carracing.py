@@ -116,7 +116,7 @@ def test_info_speaks_the_suites_language():
     first_progress = env._game.tile_visited_count / len(env._game.track)
     wanted = {"speed_mps": 0.0, "progress": first_progress, "lap": 0, "off_track": False, "frames": 0, "track_seed": 21}
     assert {name: info[name] for name in wanted} == wanted
-    assert info.keys() == wanted.keys() | COLUMNS.keys()
+    assert info.keys() == wanted.keys() | COLUMNS.keys() | {"position_m"}
     for _ in range(5):
         info = env.step(THROTTLE)[4]
     assert info["frames"] == 4
