@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from envs.factory import make_env
 from envs.stacking import observation_parts
 from experiments import folders
 from experiments.commit import current_commit
-from experiments.drive import drive_parallel
+from experiments.drive import Episode, Policy, drive_parallel
 from experiments.exported.formats import load_policy
 from experiments.machine import available_cores
 from experiments.pictures import draw_curve, draw_returns
@@ -86,13 +87,18 @@ def evaluate(
     )
     _leave_results(results, evaluation, policy.description.training)
     if video:
-        for earlier in (results / folders.VIDEOS).glob("*.mp4"):
-            earlier.unlink()
-        filmed = record_best_median_worst(policy, env_config, driven, results / folders.VIDEOS)
-        worst_first = sorted(filmed.items(), key=lambda item: item[1].episode.episode_return)
-        lines = [(word, film.episode, film.trace) for word, film in worst_first]
-        draw_racing_lines(lines, results / folders.RACING_LINES)
+        _film(policy, env_config, driven, results)
     return evaluation
+
+
+def _film(policy: Policy, env_config: dict[str, Any], driven: Sequence[Episode], results: Path) -> None:
+    """Leave videos of the best, the median and the worst episode, and where they led, in place of earlier ones."""
+    for earlier in [*(results / folders.VIDEOS).glob("*.mp4"), results / folders.RACING_LINES]:
+        earlier.unlink(missing_ok=True)
+    filmed = record_best_median_worst(policy, env_config, driven, results / folders.VIDEOS)
+    worst_first = sorted(filmed.items(), key=lambda item: item[1].episode.episode_return)
+    lines = [(word, film.episode, film.trace) for word, film in worst_first]
+    draw_racing_lines(lines, results / folders.RACING_LINES)
 
 
 def _leave_results(results: Path, evaluation: dict[str, Any], training: dict[str, Any]) -> None:

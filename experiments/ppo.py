@@ -137,7 +137,7 @@ class PPO(RacingAlgorithm):
         self.learner.check_gradients()
         self.lr_factor = adapted(self.lr_factor, losses["kl"], options.desired_kl)
         self.updates += int(losses.pop("updates"))
-        self.losses = losses
+        self.losses = losses | {"noise": self.learner.noise}
         self.publish_weights()
         self.count_seconds(metrics.LEARN_S, began)
 

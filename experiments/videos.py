@@ -78,7 +78,7 @@ def record_episode(
     return episode
 
 
-class Film(NamedTuple):
+class Filmed(NamedTuple):
     """An episode that was driven once more, its video, and where it led."""
 
     episode: Episode
@@ -88,7 +88,7 @@ class Film(NamedTuple):
 
 def record_best_median_worst(
     policy: Policy, env_config: Mapping[str, Any], episodes: Sequence[Episode], folder: Path
-) -> dict[str, Film]:
+) -> dict[str, Filmed]:
     """Drive the best, the worst and the (lower) median episode once more and film them.
 
     Args:
@@ -103,7 +103,7 @@ def record_best_median_worst(
     folder.mkdir(parents=True, exist_ok=True)
     ranked = sorted(episodes, key=lambda episode: episode.episode_return)
     picks = {"best": ranked[-1], "worst": ranked[0], "median": ranked[(len(ranked) - 1) // 2]}
-    films: dict[str, Film] = {}
+    films: dict[str, Filmed] = {}
     filmed: list[Episode] = []
     for name, driven in picks.items():
         if driven in filmed:
@@ -119,7 +119,7 @@ def record_best_median_worst(
                 driven.episode_return,
             )
         filmed.append(driven)
-        films[name] = Film(again, path, trace)
+        films[name] = Filmed(again, path, trace)
     return films
 
 
@@ -164,6 +164,7 @@ class _Film:
         self._writer: Generator[None, Any, None] | None = None
 
     def add(self, picture: Picture, view: npt.NDArray[np.uint8] | None, caption: str, *, times: int = 1) -> None:
+        """Append a picture, so many times."""
         image = compose(picture, view, caption, num_frames=self._num_frames)
         if self._writer is None:
             self._writer = imageio_ffmpeg.write_frames(

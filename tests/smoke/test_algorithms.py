@@ -18,7 +18,7 @@ ALGORITHMS = ["ppo", "sac"]
 # What tests of a trained algorithm need beside its tiny words: stacks, and a critic that sees more than the policy; a
 # rate at which updates are left over.
 MORE = {
-    "ppo": ("env.frame_stack=2", "env.obs=both", "algo.training.privileged=[vector]"),
+    "ppo": ("env.frame_stack=2", "env.obs=both", "algo.training.privileged=[vector]", "algo.training.desired_kl=0.01"),
     "sac": ("algo.training.updates_per_decision=0.3",),
 }
 LASTING = ("cnn", "cnn_lstm")  # the models whose algorithms train on in other tests
@@ -70,7 +70,7 @@ class Trained:
         self.seen = observation(one)
         self.actions = steps(one, self.seen)
         self.saved_weights = weights(one)
-        self.saved_counts = one.frames, one.decisions, one.updates, one.return_mean
+        self.saved_counts = one.frames, one.decisions, one.updates, one.return_mean, one.lr_factor
         train(one, 24)
         self.last_weights, self.last_frames = weights(one), one.frames
         self.algorithm = one
@@ -125,7 +125,7 @@ def test_saved_and_restored_for_other_envs_acts_the_same(build, trained, name, m
     assert any(not torch.equal(tensor, one.first_weights[key]) for key, tensor in weights(other).items())
     other.restore_training_state(torch.load(one.folder / "state.pt", weights_only=True))
     assert torch.equal(steps(other, one.seen), one.actions)
-    assert (other.frames, other.decisions, other.updates, other.return_mean) == one.saved_counts
+    assert (other.frames, other.decisions, other.updates, other.return_mean, other.lr_factor) == one.saved_counts
     assert_equal(weights(other), one.saved_weights)
     train(other, other.updates + 4)
 
