@@ -19,6 +19,7 @@ from envs.carracing.early_end import EarlyEnd
 from envs.carracing.exact import PIXELS
 from envs.carracing.game import FRAMES_PER_S, CarRacingGame
 from envs.carracing.renderers import RENDERERS, Painter, Screen
+from envs.carracing.shaping import Shaping
 from envs.carracing.track import road_edges
 from envs.errors import ConfigError
 
@@ -49,7 +50,9 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         lap_complete_percent: share of tiles that makes a lap, as in Gymnasium.
         early_end: `stuck_frames`, `grass_frames`, `penalty`, see `EarlyEnd`. Applies in training only, and then counts
             as `terminated`.
-        training: whether `early_end` applies; without it the stock task runs.
+        shaping: `missed_tile`, `first_missed_tile`, `grass`, `time`: points that rewards lose in training, see
+            `Shaping`.
+        training: whether `early_end` and `shaping` apply; without it the stock task runs.
         verbose: log each track's number of tiles.
         render_mode: None, `rgb_array` (400x600x3), `state_pixels` (96x96x3) or `human` (a window, in real time).
 
@@ -73,6 +76,7 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         domain_randomize: bool = False,
         lap_complete_percent: float = 0.95,
         early_end: Mapping[str, float | None] | None = None,
+        shaping: Mapping[str, float | None] | None = None,
         training: bool = False,
         verbose: bool = False,
         render_mode: str | None = None,
@@ -89,11 +93,12 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         if not continuous and actions != action_spaces.FULL:
             raise ConfigError(f"actions={actions} is continuous: choose actions=full with continuous=False.")
-        rules = EarlyEnd.from_config(early_end)
+        rules, costs = EarlyEnd.from_config(early_end), Shaping.from_config(shaping)
         EzPickle.__init__(self, **given)
         self.render_mode = render_mode
         self._obs = obs
         self._early_end = rules if training else None
+        self._shaping = costs if training and costs.costs else None
         self._action_repeat = action_repeat
         self._verbose = verbose
         self._game = CarRacingGame(lap_complete_percent=lap_complete_percent, domain_randomize=domain_randomize)
@@ -124,6 +129,8 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         self._is_running = True
         if self._early_end:
             self._early_end.reset(self._game.tile_visited_count)
+        if self._shaping:
+            self._shaping.reset(self._game.visited)
         self._show()
         reading = self._sensor.read(self._game.car)
         return self._observation(reading), self._info(reading, frames=0)
@@ -180,10 +187,12 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         """Simulate one physics frame; return its reward, whether the episode ended, and what `info` gains by it."""
         reward, terminated, is_lap = self._game.step(controls)
         self._frames += 1
+        tiles, is_off_track = self._game.tile_visited_count, self._game.is_off_track
+        if self._shaping:
+            reward -= self._shaping.update(tiles=tiles, is_off_track=is_off_track)
         if is_lap:
             return reward, True, {contract.LAP: 1, contract.LAP_TIME_S: self._frames / FRAMES_PER_S}
         if self._early_end and not terminated:
-            tiles, is_off_track = self._game.tile_visited_count, self._game.is_off_track
             cause = self._early_end.update(tiles=tiles, is_off_track=is_off_track)
             if cause:
                 return reward - self._early_end.penalty, True, {contract.EARLY_END: cause}

@@ -33,6 +33,9 @@ from envs.errors import ConfigError
         ({"early_end": {"stuk_frames": 1}}, "no key 'stuk_frames'.*stuck_frames"),
         ({"early_end": {"grass_frames": -1}}, r"early_end\.grass_frames to be at least 0"),
         ({"early_end": 80}, "early_end"),
+        ({"shaping": {"missed": 1}}, "no key 'missed'.*missed_tile"),
+        ({"shaping": {"time": -0.1}}, r"shaping\.time to be at least 0"),
+        ({"shaping": {"grass": "1"}}, "grass"),
         ({"render_mode": "text"}, "human, rgb_array, state_pixels"),
     ],
 )
