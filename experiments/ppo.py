@@ -30,7 +30,8 @@ class PPOOptions(ActorCriticOptions):
     epochs: int = Field(ge=1)
     # The others' defaults are for runs that were begun before there were such keys, and are resumed.
     desired_kl: float | None = Field(None, gt=0)  # of an update; lr is adapted to it
-    noise_end: float = Field(1.0, gt=0, le=1)  # share of the policy's deviation left after lr_decay_frames
+    noise_end: float = Field(1.0, gt=0, le=1)  # share of the policy's deviation that is left in the end …
+    noise_decay_frames: int | None = Field(None, gt=0)  # … after so many environment frames; null: lr_decay_frames
     privileged: list[str] = Field([])  # vectors of the observation for the critic alone
     privileged_coeff: float = Field(10.0, ge=0)  # of the loss by which the actor's features learn to tell them
     minibatch_size: int = Field(ge=1)
@@ -54,6 +55,12 @@ class PPOConfig(RacingConfig):
             return int(options.rollout_steps)
         return int(options.rollout_decisions // (self.num_env_runners * self.num_envs_per_env_runner))
 
+    @property
+    def noise_decay_frames(self) -> int | None:
+        """Environment frames after which the policy's noise has fallen to `noise_end`."""
+        own = self.options.noise_decay_frames
+        return self.options.lr_decay_frames if own is None else own
+
     def check(self, plan: Plan) -> None:
         """Raise a ConfigError unless the length of a rollout is said once and is the same for every env."""
         each, together = self.options.rollout_steps, self.options.rollout_decisions
@@ -69,10 +76,10 @@ class PPOConfig(RacingConfig):
                 "multiple, or other ray.num_env_runners and ray.envs_per_runner."
             )
 
-        if self.options.noise_end < 1 and self.options.lr_decay_frames is None:
+        if self.options.noise_end < 1 and self.noise_decay_frames is None:
             raise ConfigError(
-                f"algo.training.noise_end={self.options.noise_end} is reached at algo.training.lr_decay_frames, which "
-                "is null; say after how many frames."
+                f"algo.training.noise_end={self.options.noise_end} is reached after algo.training.noise_decay_frames, "
+                "which is null, as is lr_decay_frames; say after how many frames."
             )
         if self.options.minibatch_size % plan.num_learners:
             raise ConfigError(
@@ -125,7 +132,7 @@ class PPO(RacingAlgorithm):
     def training_step(self) -> None:
         """Sample one rollout from every env with the current policy, and learn from it."""
         options = self.config.options
-        self.learner.set_noise(options.noise_end**self.progress)  # geometrically
+        self.learner.set_noise(options.noise_end ** self.progress(self.config.noise_decay_frames))  # geometrically
         self.request_fragments(self.config.rollout_steps, sequence_length=options.sequence_length)
         fragments = self.collect_fragments()
         if not fragments:

@@ -165,12 +165,11 @@ class RacingAlgorithm(Algorithm):
     def set_lr(self) -> None:
         """Set the learning rate that belongs to the frames so far."""
         options = self.config.options
-        self.learner.set_lr(self.lr_factor * (options.lr + self.progress * (options.lr_end - options.lr)))
+        progress = self.progress(options.lr_decay_frames)
+        self.learner.set_lr(self.lr_factor * (options.lr + progress * (options.lr_end - options.lr)))
 
-    @property
-    def progress(self) -> float:
-        """How far along the schedules training is, from 0 to 1 after `lr_decay_frames`."""
-        decay_frames = self.config.options.lr_decay_frames
+    def progress(self, decay_frames: int | None) -> float:
+        """Return how far along a schedule training is: from 0 to 1 after `decay_frames`; None: always at 0."""
         return 0.0 if decay_frames is None else min(1.0, self.frames / decay_frames)
 
     def count_seconds(self, name: str, began: float) -> None:

@@ -192,7 +192,7 @@ def test_the_length_of_a_rollout_is_said_once_and_the_same_for_all(changed, keys
 
 def test_noise_falls_over_frames_that_are_said(changed):
     with pytest.raises(
-        ConfigError, match=r"noise_end=0\.3 is reached at algo\.training\.lr_decay_frames, which is null"
+        ConfigError, match=r"noise_end=0\.3 is reached after algo\.training\.noise_decay_frames, which is null"
     ):
         build_config(changed("ppo", noise_end=0.3), PLAN).check(PLAN)
 
