@@ -1,5 +1,6 @@
 """What our learners share: one fused optimiser step over all parameters, without RLlib's loops over tensors."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -47,14 +48,9 @@ class RacingLearner(TorchLearner):
 
     def configure_optimizers_for_module(self, module_id: str, config: Any = None) -> None:
         """Register one fused Adam over everything that is trained."""
-        groups = self.parameter_groups(self._module[module_id].unwrapped())
-        optimizer = torch.optim.Adam([{"params": group} for group in groups], lr=config.lr, fused=True)
-        params = [parameter for group in groups for parameter in group]
+        params = [p for p in self._module[module_id].parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(params, lr=config.lr, fused=True)
         self.register_optimizer(module_id=module_id, optimizer=optimizer, params=params, lr_or_lr_schedule=config.lr)
-
-    def parameter_groups(self, net: nn.Module) -> list[list[nn.Parameter]]:
-        """Return what is trained, a list for each learning rate; each is clipped by itself."""
-        return [_trained(net)]
 
     @property
     def net(self) -> Any:
@@ -72,14 +68,14 @@ class RacingLearner(TorchLearner):
         return self.get_optimizer(DEFAULT_MODULE_ID)
 
     @property
-    def rates(self) -> list[float]:
-        """The learning rates of the next update, one for each group of parameters."""
-        return [float(group["lr"]) for group in self.optimizer.param_groups]
+    def lr(self) -> float:
+        """The learning rate of the next update."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
-    def set_rates(self, *rates: float) -> None:
-        """Set the learning rates of the next update, one for each group of parameters."""
-        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate
+    def set_lr(self, lr: float) -> None:
+        """Set the learning rate of the next update."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
 
     @property
     def noise(self) -> float:
@@ -91,24 +87,23 @@ class RacingLearner(TorchLearner):
         self.net.actor.head.noise = noise
 
     def descend(self, loss: torch.Tensor) -> torch.Tensor:
-        """Take one clipped step down `loss` and return the norm of the first group's gradient before clipping.
+        """Take one clipped step down `loss` and return the gradient's norm before clipping.
 
         A gradient that is not finite is passed over, and `check_gradients` will say so: to ask here would let a GPU
         wait for every update.
         """
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        groups: list[list[nn.Parameter]] = [group["params"] for group in self.optimizer.param_groups]
+        parameters: Iterable[nn.Parameter] = self.optimizer.param_groups[0]["params"]
         if self.collective is not None:
-            self.collective.average_gradients([parameter for group in groups for parameter in group])
-        most = self.config.options.max_grad_norm
-        norms = torch.stack([nn.utils.clip_grad_norm_(group, most, foreach=True) for group in groups])
-        is_passed_over = torch.isfinite(norms).all().logical_not().float()
+            self.collective.average_gradients(parameters)
+        norm = nn.utils.clip_grad_norm_(parameters, self.config.options.max_grad_norm, foreach=True)
+        is_passed_over = torch.isfinite(norm).logical_not().float()
         self.optimizer.found_inf = is_passed_over  # type: ignore[attr-defined] # fused optimisers look for it
         self.optimizer.step()
         self._num_passed_over += is_passed_over
         self.num_updates += 1
-        return norms[0].detach()
+        return norm.detach()
 
     def check_gradients(self) -> None:
         """Raise a FloatingPointError if a gradient was not finite since the start."""
@@ -132,7 +127,3 @@ class RacingLearner(TorchLearner):
         self.net.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.num_updates = state["num_updates"]
-
-
-def _trained(net: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in net.parameters() if parameter.requires_grad]

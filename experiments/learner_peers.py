@@ -44,9 +44,9 @@ class LearnerPeer:
         state: dict[str, Any] = self._learner.training_state()
         return state
 
-    def learn(self, rates: list[float], noise: float, fragments: list[Fragment]) -> None:
+    def learn(self, lr: float, noise: float, fragments: list[Fragment]) -> None:
         """Learn from a share of the rollout, in step with the others."""
-        self._learner.set_rates(*rates)
+        self._learner.set_lr(lr)
         self._learner.set_noise(noise)
         self._learner.learn(fragments)
 
@@ -89,8 +89,8 @@ class LearnerPeers:
             ray.exceptions.RayError: A learner was lost; Tune starts the trial anew.
         """
         shares = [list(fragments[rank :: self._size]) or [fragments[0]] for rank in range(self._size)]
-        rates, noise = self._learner.rates, self._learner.noise
-        asked = [peer.learn.remote(rates, noise, share) for peer, share in zip(self._peers, shares[1:], strict=True)]
+        lr, noise = self._learner.lr, self._learner.noise
+        asked = [peer.learn.remote(lr, noise, share) for peer, share in zip(self._peers, shares[1:], strict=True)]
         try:
             losses: dict[str, Any] = self._learner.learn(shares[0])
         except RuntimeError:  # the group broke: the peer that is gone says more than the connection to it

@@ -33,7 +33,6 @@ class PPOOptions(ActorCriticOptions):
     noise_end: float = Field(1.0, gt=0, le=1)  # share of the policy's deviation that is left in the end …
     noise_decay_frames: int | None = Field(None, gt=0)  # … after so many environment frames; null: lr_decay_frames
     privileged: list[str] = Field([])  # vectors of the observation for the critic alone
-    critic_lr: float | None = Field(None, gt=0)  # of what only judges the policy, falling as lr does; null: as lr
     privileged_coeff: float = Field(10.0, ge=0)  # of the loss by which the actor's features learn to tell them
     minibatch_size: int = Field(ge=1)
     sequence_length: int = Field(16, ge=1)  # slots in a row that a policy with a memory learns from
@@ -130,12 +129,6 @@ class PPO(RacingAlgorithm):
         super().restore_training_state(state)
         self.lr_factor = state.get("lr_factor", 1.0)  # runs that were begun earlier had none
 
-    def learning_rates(self) -> list[float]:
-        """Return the policy's learning rate, and the critic's where it has its own, which no KL adapts."""
-        options, scheduled = self.config.options, self.scheduled_lr
-        critic = [] if options.critic_lr is None else [options.critic_lr * scheduled / options.lr]
-        return [self.lr_factor * scheduled, *critic]
-
     def training_step(self) -> None:
         """Sample one rollout from every env with the current policy, and learn from it."""
         options = self.config.options
@@ -145,7 +138,7 @@ class PPO(RacingAlgorithm):
         if not fragments:
             return
         began = time.perf_counter()
-        self.learner.set_rates(*self.learning_rates())
+        self.set_lr()
         data = list(fragments.values())
         losses = self.learner_group.update(episodes=data)[0] if self._peers is None else self._peers.learn(data)
         self.learner.check_gradients()

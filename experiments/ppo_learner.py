@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from torch import nn
 
 from experiments.fragment import Fragment
 from experiments.frame_table import FrameTable
@@ -18,14 +17,6 @@ class PPOLearner(RacingLearner):
 
     A policy with a memory learns from sequences of slots in a row, each from the state that the runner had before it.
     """
-
-    def parameter_groups(self, net: nn.Module) -> list[list[nn.Parameter]]:
-        """Return all, or the policy's and, at `critic_lr`, those that only judge it."""
-        (everything,) = super().parameter_groups(net)
-        if self.config.options.critic_lr is None:
-            return [everything]
-        policy = set(net.get_submodule("actor").parameters())
-        return [[one for one in everything if one in policy], [one for one in everything if one not in policy]]
 
     def learn(self, data: list[Fragment]) -> dict[str, Any]:
         """Learn from fragments and return the mean losses, and the number of `updates`."""

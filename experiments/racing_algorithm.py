@@ -162,12 +162,11 @@ class RacingAlgorithm(Algorithm):
         )
         self._weights = ray.put(state[COMPONENT_LEARNER][COMPONENT_RL_MODULE][DEFAULT_MODULE_ID])
 
-    @property
-    def scheduled_lr(self) -> float:
-        """The learning rate that belongs to the frames so far."""
+    def set_lr(self) -> None:
+        """Set the learning rate that belongs to the frames so far."""
         options = self.config.options
         progress = self.progress(options.lr_decay_frames)
-        return float(options.lr + progress * (options.lr_end - options.lr))
+        self.learner.set_lr(self.lr_factor * (options.lr + progress * (options.lr_end - options.lr)))
 
     def progress(self, decay_frames: int | None) -> float:
         """Return how far along a schedule training is: from 0 to 1 after `decay_frames`; None: always at 0."""
@@ -186,7 +185,7 @@ class RacingAlgorithm(Algorithm):
             metrics.UPDATES: self.updates,
             metrics.RUNNER_RESTARTS: self.runner_restarts,
             **seconds,
-            f"{metrics.LEARNER_PREFIX}lr": self.learner.rates[0],
+            f"{metrics.LEARNER_PREFIX}lr": self.learner.lr,
             **{metrics.LEARNER_PREFIX + name: value for name, value in self.losses.items()},
         }
         if self._outcomes:

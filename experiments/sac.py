@@ -189,7 +189,7 @@ class SAC(RacingAlgorithm):
     def _learn(self) -> None:
         began = time.perf_counter()
         losses: dict[str, Any] = {}
-        self.learner.set_rates(self.scheduled_lr)
+        self.set_lr()
         while self._updates_due >= 1.0:
             batch = self._drawn_sequences() if self.learner.net.state_dim else self._drawn_transitions()
             places = batch.pop("places", None)

@@ -80,7 +80,7 @@ def test_two_learners_take_the_step_of_one(ppo, ray_session):
         algorithm.request_fragments(algorithm.config.rollout_steps)
         fragments += algorithm.collect_fragments().values()
     assert [fragment.valid.sum() for fragment in fragments] == [16, 16]  # equal shares
-    learner.set_rates(1e-2)
+    learner.set_lr(1e-2)
     before = learner.training_state()
     before = {"module": weights(learner), "optimizer": before["optimizer"], "num_updates": 0}
 
@@ -96,7 +96,7 @@ def test_two_learners_take_the_step_of_one(ppo, ray_session):
     )
     try:
         peers.synchronise()
-        learner.set_rates(1e-2)
+        learner.set_lr(1e-2)
         together = peers.learn(fragments)
         after_together = weights(learner)
         (other,) = ray.get([peer.state.remote() for peer in peers._peers])

@@ -86,22 +86,6 @@ def test_features_learn_to_tell_what_is_privileged(ppo, bandit, build_module):
     assert history[-1] < 0.02
 
 
-@pytest.mark.parametrize("critic_lr", [None, 0.03])
-def test_the_critic_may_have_a_learning_rate_of_its_own(ppo, bandit, critic_lr):
-    """Adam's first step is as long as the learning rate, however large the gradient."""
-    learner = ppo(critic_lr=critic_lr)
-    groups = learner.parameter_groups(learner.net)
-    learner.optimizer = torch.optim.Adam([{"params": group} for group in groups], lr=1.0, fused=True)
-    learner.set_rates(*([0.01] if critic_lr is None else [0.01, critic_lr]))
-    before = {name: parameter.detach().clone() for name, parameter in learner.net.named_parameters()}
-    learner.learn([bandit(learner.net)])
-    steps = {"actor": 0.0, "critic": 0.0}
-    for name, parameter in learner.net.named_parameters():
-        part = name.partition(".")[0]
-        steps[part] = max(steps[part], (parameter - before[name]).abs().max().item())
-    assert steps == pytest.approx({"actor": 0.01, "critic": critic_lr or 0.01}, rel=1e-3)
-
-
 def test_ppo_asks_for_fragments_with_values(ppo, make_fragment):
     with pytest.raises(ValueError, match="values"):
         ppo().update(TrainingData(episodes=[make_fragment(4, 2)]))

@@ -344,10 +344,8 @@ def test_sac_hands_errors_back_after_every_update(tmp_path: Path, exponent: floa
         _drawn_transitions=lambda: ring.sample(64),
         _updates_due=2.0,
         updates=0,
-        scheduled_lr=1e-3,
-        learner=SimpleNamespace(
-            check_gradients=lambda: None, set_rates=lambda *_: None, net=SimpleNamespace(state_dim=0)
-        ),
+        set_lr=lambda: None,
+        learner=SimpleNamespace(check_gradients=lambda: None, net=SimpleNamespace(state_dim=0)),
         count_seconds=lambda *_: None,
     )
     SAC._learn(sac)  # type: ignore[arg-type]
