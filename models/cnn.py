@@ -18,6 +18,7 @@ class CNNEncoder(LatentEncoder):
         strides: Stride of each convolution, in pixels.
         image_features: Width of the image's features.
         vector_features: Width of the vectors' features, where there are vectors.
+        pad: Lay zeros around the image where strides would leave its edges unseen.
 
     Raises:
         ValueError: A size is below 1, the lists differ in length, there is no image or more than one, or it is too
@@ -35,9 +36,10 @@ class CNNEncoder(LatentEncoder):
         strides: Sequence[int],
         image_features: int,
         vector_features: int,
+        pad: bool = False,
     ) -> None:
         _, image, _ = one_image(observation_space, type(self).__name__)
-        convolutions, width = strided_convolutions(image, channels=channels, kernels=kernels, strides=strides)
+        convolutions, width = strided_convolutions(image, channels=channels, kernels=kernels, strides=strides, pad=pad)
         super().__init__(
             observation_space=observation_space,
             convolutions=convolutions,

@@ -33,6 +33,7 @@ class CNNLSTMEncoder(RecurrentEncoder):
         layers: Layers of the LSTM.
         vector_features: Width of the vectors' features, where there are vectors.
         frames: Frames in an observation, for each way to run over them; over a stack there are several.
+        pad: Lay zeros around the image where strides would leave its edges unseen.
 
     Raises:
         ValueError: As `CNNEncoder`; or `over` is neither, or the image is no stack of several frames.
@@ -53,6 +54,7 @@ class CNNLSTMEncoder(RecurrentEncoder):
         layers: int,
         vector_features: int,
         frames: Mapping[str, int],
+        pad: bool = False,
     ) -> None:
         super().__init__()
         self._image_name, image, vectors = one_image(observation_space, type(self).__name__)
@@ -62,7 +64,9 @@ class CNNLSTMEncoder(RecurrentEncoder):
             raise ValueError(f"over={over}: expected one of {', '.join(OVER)}.")
         self._over, self._num_frames = over, frames[over]
         frame = image if over == "time" else _one_frame(image, frames[over])
-        self.convolutions, width = strided_convolutions(frame, channels=channels, kernels=kernels, strides=strides)
+        self.convolutions, width = strided_convolutions(
+            frame, channels=channels, kernels=kernels, strides=strides, pad=pad
+        )
         self.image_latent = Latent(width, image_features)
         self.lstm = _initialised(nn.LSTM(image_features, hidden, layers, batch_first=True))
         self.feature_dim = hidden

@@ -44,7 +44,9 @@ class TMRLEncoder(Encoder):
         check_sizes(hidden=hidden)
         if not hidden:
             raise ValueError("hidden=[]: expected at least one width, that of the features.")
-        self.convolutions, width = strided_convolutions(image, channels=channels, kernels=kernels, strides=strides)
+        self.convolutions, width = strided_convolutions(
+            image, channels=channels, kernels=kernels, strides=strides, pad=False
+        )
         self.layers = fully_connected(width + sum(box.shape[0] for box in vectors.values()), hidden)
         self.feature_dim = hidden[-1]
 

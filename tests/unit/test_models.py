@@ -84,6 +84,31 @@ def test_an_image_of_the_smallest_size_fits_and_a_smaller_one_is_refused():
         CNNEncoder(observation_space=gym.spaces.Dict({"image": image_box(35)}), **sizes)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "pad", "unseen"),
+    # By hand: 48 -> (48 - 8) / 4 + 1 = 11, of which kernels of 4 by strides of 2 reach 10: the last 4 pixels are lost.
+    [
+        (48, 48, False, 4),
+        (48, 48, True, 0),
+        (64, 64, True, 0),
+        (84, 84, False, 0),
+        (37, 51, True, 0),
+        (96, 96, True, 0),
+    ],
+)
+def test_padding_lets_every_pixel_be_seen(height, width, pad, unseen):
+    space = gym.spaces.Dict({"image": gym.spaces.Box(0, 255, (height, width, 1), np.uint8)})
+    layers = CNNEncoder(observation_space=space, pad=pad, **NATURE, **LATENTS).convolutions
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.constant_(layer.weight, 1.0)  # no path from a pixel to a feature cancels another
+    pixels = torch.ones(1, 1, height, width, requires_grad=True)
+    layers(pixels).sum().backward()
+    expected = torch.zeros(height, width, dtype=torch.bool)
+    expected[: height - unseen, : width - unseen] = True
+    assert torch.equal(pixels.grad[0, 0] > 0, expected)
+
+
 def test_weights_have_the_names_that_saved_policies_know(single_space):
     cnn = CNNEncoder(observation_space=single_space, channels=[4, 4], kernels=[4, 2], strides=[2, 1], **LATENTS)
     layers = ["convolutions.0", "convolutions.2", "image_latent.0", "image_latent.1", "vector_latent.0"]
