@@ -14,6 +14,7 @@ from envs.factory import TRAIN_SEEDS, make_env
 from envs.seeds import episode_seeds, training_range_from
 from envs.stacking import frame_stack
 from envs.wrappers import TrainingSeeds
+from models.convolutions import padding_of
 
 try:
     from stable_baselines3 import PPO, SAC
@@ -91,6 +92,7 @@ class PlainEncoder(BaseFeaturesExtractor):
         kernels: As there.
         strides: As there.
         image_features: As there.
+        pad: As there.
     """
 
     def __init__(
@@ -100,12 +102,15 @@ class PlainEncoder(BaseFeaturesExtractor):
         kernels: list[int],
         strides: list[int],
         image_features: int,
+        pad: bool,
     ) -> None:
         super().__init__(observation_space, image_features)
-        layers: list[nn.Module] = []
         in_channels, height, width = observation_space.shape
+        padding = (padding_of(height, kernels, strides), padding_of(width, kernels, strides)) if pad else (0, 0)
+        height, width = height + 2 * padding[0], width + 2 * padding[1]
+        layers: list[nn.Module] = []
         for out_channels, kernel, stride in zip(channels, kernels, strides, strict=True):
-            layers += [nn.Conv2d(in_channels, out_channels, kernel, stride), nn.ReLU()]
+            layers += [nn.Conv2d(in_channels, out_channels, kernel, stride, (0, 0) if layers else padding), nn.ReLU()]
             height, width = ((size - kernel) // stride + 1 for size in (height, width))
             in_channels = out_channels
         flat = in_channels * height * width
@@ -119,7 +124,7 @@ class PlainEncoder(BaseFeaturesExtractor):
 
 def sb3_encoder(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `policy_kwargs` that give any CnnPolicy the encoder of a run's section `model` (model=cnn), once."""
-    sizes = ("channels", "kernels", "strides", "image_features")
+    sizes = ("channels", "kernels", "strides", "image_features", "pad")
     return {
         "features_extractor_class": PlainEncoder,
         "features_extractor_kwargs": {name: model[name] for name in sizes},

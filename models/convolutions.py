@@ -69,7 +69,7 @@ def strided_convolutions(
             f"An image of {height}x{width} is too small for kernels {list(kernels)} and strides {list(strides)}; the "
             f"smallest is {smallest} pixels a side."
         )
-    padding = (_padding(height, kernels, strides), _padding(width, kernels, strides)) if pad else (0, 0)
+    padding = (padding_of(height, kernels, strides), padding_of(width, kernels, strides)) if pad else (0, 0)
     height, width = height + 2 * padding[0], width + 2 * padding[1]
     layers: list[nn.Module] = []
     for out_channels, kernel, stride in zip(channels, kernels, strides, strict=True):
@@ -87,8 +87,8 @@ def strided_convolutions(
     return convolutions, in_channels * height * width
 
 
-def _padding(size: int, kernels: Sequence[int], strides: Sequence[int]) -> int:
-    """Return the zeros on each side with which the convolutions see all of `size` pixels."""
+def padding_of(size: int, kernels: Sequence[int], strides: Sequence[int]) -> int:
+    """Return the zeros on each side with which convolutions see all of `size` pixels."""
     enough = size
     while not _fits(enough, kernels, strides):
         enough += 1
