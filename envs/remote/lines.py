@@ -1,12 +1,12 @@
 """Lines, and blocks of bytes between them, out of a stream that arrives in pieces. No sockets here."""
 
 
-class LineTooLong(Exception):
+class LineTooLongError(Exception):
     """A line is longer than its limit; what is left of it is skipped as it comes."""
 
 
 class LineBuffer:
-    """Put the pieces of a stream together again. Holds no more than a line's limit and a piece, or a block that is asked for.
+    """Put the pieces of a stream together again; hold no more than a line and a piece, or a block that is asked for.
 
     Args:
         limit: bytes of a line, without its end, at most.
@@ -23,10 +23,10 @@ class LineBuffer:
         self._data += piece
 
     def line(self) -> bytes | None:
-        """Return the next line without its `\\n`, or None while its end has not arrived.
+        """Return the next line without its end, or None while its end has not arrived.
 
         Raises:
-            LineTooLong: once for each line beyond the limit, as soon as that is known; the next call goes on.
+            LineTooLongError: once for each line beyond the limit, as soon as that is known; the next call goes on.
         """
         end = self._data.find(b"\n", self._searched)
         if self._is_skipping:
@@ -39,7 +39,7 @@ class LineBuffer:
         length = len(self._data) if end < 0 else end
         if length > self._limit:
             self._is_skipping = True
-            raise LineTooLong(f"Expected a line of at most {self._limit:,} bytes, got {length:,} and more.")
+            raise LineTooLongError(f"Expected a line of at most {self._limit:,} bytes, got {length:,} and more.")
         if end < 0:
             self._searched = len(self._data)
             return None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.remote.lines import LineBuffer, LineTooLong
+from envs.remote.lines import LineBuffer, LineTooLongError
 
 
 def read(buffer, pieces):
@@ -15,7 +15,7 @@ def read(buffer, pieces):
         while True:
             try:
                 line = buffer.line()
-            except LineTooLong:
+            except LineTooLongError:
                 found.append("too long")
                 continue
             if line is None:

@@ -102,20 +102,26 @@ JSON = st.sampled_from(
         {"x": {}},
     ]
 )
+
+
+def refusal_of(text):
+    """Return what a line is refused with, or nothing."""
+    try:
+        parse(text)
+    except MessageError as error:
+        return str(error)
+    return ""
+
+
 NAMES = ["game_id", "action", "actions", "repeat", "seed", "options", "resets", "protocol", "token", "mode", "t", "req"]
 
 
 @given(st.sampled_from(sorted(messages._READERS)), st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6))
 def test_no_message_is_more_than_refused(kind, fields):
-    try:
-        parse(json.dumps({"type": kind, **fields}).encode())
-    except MessageError as error:
-        assert len(str(error)) < 400
+    refusal = refusal_of(json.dumps({"type": kind, **fields}).encode())
+    assert len(refusal) < 400
 
 
 @given(st.binary(max_size=60))
 def test_no_bytes_are_more_than_refused(text):
-    try:
-        parse(text)
-    except MessageError as error:
-        assert len(str(error)) < 400
+    assert len(refusal_of(text)) < 400
