@@ -6,3 +6,14 @@ class ConfigError(ValueError):
 
     The message says what was expected, what came and what to do. Commands exit with 2.
     """
+
+
+class SimulatorUnavailable(ConnectionError):  # noqa: N818 (it is what is the case)
+    """A game in another process did not answer, or went away, and did not come back in time.
+
+    The message says which game, at which address, what was waited for and for how long.
+    """
+
+
+class ProtocolError(ValueError):
+    """Another process said something that its protocol does not allow."""

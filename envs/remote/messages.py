@@ -1,0 +1,285 @@
+"""What clients say to a served game: one JSON object a line, to values and back. No sockets here.
+
+Source: the original's `SET_ACTION`, `GET_STATE`, `RESET` and `CLOSE` (version 1), and version 2, which `HELLO` begins.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+# Codes of errors. A client of version 1 sees only the sentence beside them.
+BAD_JSON, BAD_MESSAGE, UNKNOWN_TYPE, BAD_GAME_ID = "bad_json", "bad_message", "unknown_type", "bad_game_id"
+BAD_ACTION, NOT_OWNER, WRONG_MODE, NEEDS_RESET = "bad_action", "not_owner", "wrong_mode", "needs_reset"
+AUTH_REQUIRED, LINE_TOO_LONG, UNSUPPORTED, ENV_ERROR = "auth_required", "line_too_long", "unsupported", "env_error"
+
+FREE, LOCKSTEP = "free", "lockstep"
+MAX_REPEAT = 100
+MAX_WAIT_MS = 10_000
+_MAX_GAMES = 1024
+
+Request = int | str | None  # what a client numbers its messages with
+
+
+class MessageError(Exception):
+    """A message that cannot be obeyed.
+
+    Attributes:
+        code: one of the codes above.
+        game_id: the game that it was for, where it said so.
+        request: the message's `req`, for the answer.
+    """
+
+    def __init__(self, code: str, text: str, *, game_id: int | None = None, request: Request = None) -> None:
+        super().__init__(text)
+        self.code, self.game_id, self.request = code, game_id, request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What all messages have."""
+
+    kind: ClassVar[str]
+    request: Request = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hello(Message):
+    """Ask for version 2."""
+
+    kind = "HELLO"
+    protocol: int
+    token: str | None = None
+    mode: str = FREE
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAction(Message):
+    """Drive a free-running game with this until the next one; never answered in version 1."""
+
+    kind = "SET_ACTION"
+    game_id: int = 0
+    action: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Message):
+    """Apply an action for `repeat` ticks of a game in lock-step."""
+
+    kind = "STEP"
+    game_id: int = 0
+    action: Any = None
+    repeat: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepBatch(Message):
+    """Step several games, an action each."""
+
+    kind = "STEP_BATCH"
+    actions: dict[int, Any]
+    repeat: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetState(Message):
+    """Ask for the state, once `wait_ticks` new ticks exist or the time is over."""
+
+    kind = "GET_STATE"
+    game_id: int = 0
+    wait_ticks: int = 0
+    timeout_ms: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reset(Message):
+    """Begin an episode."""
+
+    kind = "RESET"
+    game_id: int = 0
+    seed: int | None = None
+    options: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetBatch(Message):
+    """Begin episodes of several games."""
+
+    kind = "RESET_BATCH"
+    resets: dict[int, Reset]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Message):
+    """Change how states are told; what is left out stays."""
+
+    kind = "CONFIG"
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ping(Message):
+    """Ask for an answer, and for how the loop is doing."""
+
+    kind = "PING"
+    t: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Close(Message):
+    """Say goodbye."""
+
+    kind = "CLOSE"
+
+
+def parse(line: bytes) -> Message:
+    """Return the message of a line.
+
+    Raises:
+        MessageError: it is no JSON object of a known type, or a field is of the wrong type or out of range. Whether a
+            game of that number exists, and what an action may be, is not for this module to say.
+    """
+    try:
+        fields = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MessageError(BAD_JSON, f"Expected a JSON object on one line, in UTF-8: {error}.") from error
+    if not isinstance(fields, dict):
+        raise MessageError(BAD_MESSAGE, f"Expected a JSON object, got {type(fields).__name__}.")
+    reader = _Fields(fields)
+    kind = fields.get("type")
+    read = _READERS.get(kind) if isinstance(kind, str) else None
+    if read is None:
+        raise MessageError(UNKNOWN_TYPE, f"Unknown command type: {kind}"[:200], request=reader.request)
+    return read(reader)
+
+
+class _Fields:
+    """Typed access to the fields of one message."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = fields
+        request = fields.get("req")
+        self.request: Request = request if isinstance(request, int | str) and not isinstance(request, bool) else None
+
+    def raw(self, name: str) -> Any:
+        return self._fields.get(name)
+
+    def integer(self, name: str, default: int, low: int, high: int, *, code: str = BAD_MESSAGE) -> int:
+        value = self._fields.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.error(code, f"Expected {name} to be a whole number, got {_shown(value)}.")
+        if not low <= value <= high:
+            text = f"Invalid game_id: {value}" if code == BAD_GAME_ID else f"Expected {name} in {low} … {high}, got"
+            raise self.error(code, text if code == BAD_GAME_ID else f"{text} {_shown(value)}.")
+        return value
+
+    def game_id(self) -> int:
+        return self.integer("game_id", 0, 0, _MAX_GAMES, code=BAD_GAME_ID)
+
+    def repeat(self) -> int:
+        return self.integer("repeat", 1, 1, MAX_REPEAT)
+
+    def text(self, name: str, default: str | None) -> str | None:
+        value = self._fields.get(name, default)
+        if value is not None and not isinstance(value, str):
+            raise self.error(BAD_MESSAGE, f"Expected {name} to be a text, got {_shown(value)}.")
+        return value
+
+    def by_game(self, name: str) -> dict[int, Any]:
+        value = self._fields.get(name)
+        if not isinstance(value, dict):
+            raise self.error(BAD_MESSAGE, f"Expected {name} to be an object of games by number, got {_shown(value)}.")
+        if len(value) > _MAX_GAMES or not all(key.isascii() and key.isdigit() and len(key) < 6 for key in value):
+            raise self.error(BAD_MESSAGE, f'Expected {name} to have whole numbers of games as keys, such as "0".')
+        return {int(key): one for key, one in value.items()}
+
+    def error(self, code: str, text: str) -> MessageError:
+        game_id = self._fields.get("game_id")
+        number = game_id if isinstance(game_id, int) and not isinstance(game_id, bool) else None
+        return MessageError(code, text, game_id=number, request=self.request)
+
+
+def _hello(fields: _Fields) -> Message:
+    protocol = fields.integer("protocol", 0, 2, 2)
+    mode = fields.text("mode", FREE) or FREE
+    if mode not in (FREE, LOCKSTEP):
+        raise fields.error(BAD_MESSAGE, f"Expected mode to be {FREE} or {LOCKSTEP}, got {_shown(mode)}.")
+    return Hello(request=fields.request, protocol=protocol, token=fields.text("token", None), mode=mode)
+
+
+def _set_action(fields: _Fields) -> Message:
+    return SetAction(request=fields.request, game_id=fields.game_id(), action=fields.raw("action"))
+
+
+def _step(fields: _Fields) -> Message:
+    return Step(request=fields.request, game_id=fields.game_id(), action=fields.raw("action"), repeat=fields.repeat())
+
+
+def _step_batch(fields: _Fields) -> Message:
+    return StepBatch(request=fields.request, actions=fields.by_game("actions"), repeat=fields.repeat())
+
+
+def _get_state(fields: _Fields) -> Message:
+    return GetState(
+        request=fields.request,
+        game_id=fields.game_id(),
+        wait_ticks=fields.integer("wait_ticks", 0, 0, 1_000_000),
+        timeout_ms=fields.integer("timeout_ms", 1000, 0, MAX_WAIT_MS),
+    )
+
+
+def _reset(fields: _Fields) -> Message:
+    seed, options = fields.raw("seed"), fields.raw("options")
+    if seed is not None:
+        seed = fields.integer("seed", 0, 0, 2**63 - 1)
+    if options is not None and not isinstance(options, dict):
+        raise fields.error(BAD_MESSAGE, f"Expected options to be an object, got {_shown(options)}.")
+    return Reset(request=fields.request, game_id=fields.game_id(), seed=seed, options=options)
+
+
+def _reset_batch(fields: _Fields) -> Message:
+    resets: dict[int, Reset] = {}
+    for game_id, one in fields.by_game("resets").items():
+        if not isinstance(one, dict):
+            raise fields.error(BAD_MESSAGE, f"Expected resets.{game_id} to be an object, got {_shown(one)}.")
+        reset = _reset(_Fields(one | {"game_id": game_id, "req": fields.request}))
+        assert isinstance(reset, Reset)
+        resets[game_id] = reset
+    return ResetBatch(request=fields.request, resets=resets)
+
+
+def _config(fields: _Fields) -> Message:
+    names = ("mode", "frame", "size", "encoding", "codec", "quality", "autoreset")
+    values = {name: fields.raw(name) for name in names if fields.raw(name) is not None}
+    return Config(request=fields.request, values=values)
+
+
+def _ping(fields: _Fields) -> Message:
+    t = fields.raw("t")
+    return Ping(request=fields.request, t=float(t) if isinstance(t, int | float) and abs(t) < 1e300 else None)
+
+
+def _close(fields: _Fields) -> Message:
+    return Close(request=fields.request)
+
+
+_READERS = {
+    "HELLO": _hello,
+    "SET_ACTION": _set_action,
+    "STEP": _step,
+    "STEP_BATCH": _step_batch,
+    "GET_STATE": _get_state,
+    "RESET": _reset,
+    "RESET_BATCH": _reset_batch,
+    "CONFIG": _config,
+    "PING": _ping,
+    "CLOSE": _close,
+}
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
