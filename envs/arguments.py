@@ -31,6 +31,17 @@ def check_names(constructor: Callable[..., Any], arguments: Mapping[str, Any], g
         raise ConfigError(f"{_title(constructor)} needs {_keys(missing)}. It takes {describe(constructor, given)}.")
 
 
+def build_section(constructor: Callable[..., Any], section: Mapping[str, Any] | None) -> Any:
+    """Return what `constructor` makes of a section of a config; None is an empty one.
+
+    Raises:
+        ConfigError: a key is unknown or missing. Values are for the constructor to check.
+    """
+    arguments = dict(section or {})
+    check_names(constructor, arguments)
+    return constructor(**arguments)
+
+
 def check_types(constructor: Callable[..., Any], arguments: Mapping[str, Any], given: Sequence[str] = ()) -> None:
     """Refuse values that are not what the annotations of `constructor` say (an int is a fine float, a bool is not).
 

@@ -1,8 +1,6 @@
 """Rules that end a training episode of CarRacing which has nothing more to teach."""
 
-from collections.abc import Mapping
-
-from envs.arguments import check_names, check_range, check_types
+from envs.arguments import check_range, check_types
 
 STUCK = "stuck"
 GRASS = "grass"
@@ -31,17 +29,6 @@ class EarlyEnd:
         self._grass_limit = grass_frames or 0
         self.penalty = float(penalty or 0.0)
         self.reset(0)
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, float | None] | None) -> "EarlyEnd":
-        """Build the rules from the keys of `env.early_end`; None means none.
-
-        Raises:
-            ConfigError: a key is unknown, or a value is wrong.
-        """
-        arguments = dict(config or {})
-        check_names(cls, arguments)
-        return cls(**arguments)  # type: ignore[arg-type]  # the constructor checks them
 
     def reset(self, tiles: int) -> None:
         """Begin an episode with `tiles` visited."""

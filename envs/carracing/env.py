@@ -12,7 +12,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import EzPickle
 
 from envs import contract
-from envs.arguments import check_choice, check_range, check_types
+from envs.arguments import build_section, check_choice, check_range, check_types
 from envs.carracing import actions as action_spaces
 from envs.carracing import telemetry
 from envs.carracing.early_end import EarlyEnd
@@ -93,7 +93,8 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         if not continuous and actions != action_spaces.FULL:
             raise ConfigError(f"actions={actions} is continuous: choose actions=full with continuous=False.")
-        rules, costs = EarlyEnd.from_config(early_end), Shaping.from_config(shaping)
+        rules: EarlyEnd = build_section(EarlyEnd, early_end)
+        costs: Shaping = build_section(Shaping, shaping)
         EzPickle.__init__(self, **given)
         self.render_mode = render_mode
         self._obs = obs

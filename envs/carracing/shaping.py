@@ -1,11 +1,9 @@
 """What a training reward of CarRacing loses beside the game's rewards: points for what costs some only much later."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
-from envs.arguments import check_names, check_range, check_types
+from envs.arguments import check_range, check_types
 
 _FARTHEST = 0.25  # of the lap: a car that is farther ahead than this has come there backwards
 
@@ -40,17 +38,6 @@ class Shaping:
             check_range(f"shaping.{name}", value or 0, 0)
         self._missed_tile, self._first = missed_tile or 0.0, first_missed_tile or 0.0
         self._grass, self._time = grass or 0.0, time or 0.0
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, float | None] | None) -> "Shaping":
-        """Build it from the keys of `env.shaping`; None means none.
-
-        Raises:
-            ConfigError: a key is unknown, or a value is wrong.
-        """
-        arguments = dict(config or {})
-        check_names(cls, arguments)
-        return cls(**arguments)  # type: ignore[arg-type]  # the constructor checks them
 
     @property
     def costs(self) -> bool:

@@ -15,10 +15,17 @@ from experiments.frame_table import FrameTable
 from models.memory import Memory
 
 ALGORITHMS = ["ppo", "sac"]
-# What tests of a trained algorithm need beside its tiny words: stacks, and a critic that sees more than the policy; a
-# rate at which updates are left over.
+# What tests of a trained algorithm need beside its tiny words: stacks, a critic that sees more than the policy, noise
+# that falls; a rate at which updates are left over.
 MORE = {
-    "ppo": ("env.frame_stack=2", "env.obs=both", "algo.training.privileged=[vector]", "algo.training.desired_kl=0.01"),
+    "ppo": (
+        "env.frame_stack=2",
+        "env.obs=both",
+        "algo.training.privileged=[vector]",
+        "algo.training.desired_kl=0.01",
+        "algo.training.noise_end=0.25",
+        "algo.training.noise_decay_frames=1000",
+    ),
     "sac": ("algo.training.updates_per_decision=0.3",),
 }
 LASTING = ("cnn", "cnn_lstm")  # the models whose algorithms train on in other tests
@@ -179,6 +186,16 @@ def test_runners_are_deterministic_without_the_compiler(running):
         return torch.are_deterministic_algorithms_enabled(), "torch._dynamo" in sys.modules
 
     assert running.env_runner_group.foreach_env_runner(ask, local_env_runner=False) == [(True, False)]
+
+
+def test_noise_falls_geometrically_to_its_end(running):
+    before = running.frames
+    running.train()
+    assert running.report()["learner/noise"] == pytest.approx(0.25 ** min(1, before / 1000))
+    while running.frames < 1000:
+        running.train()
+    running.train()
+    assert running.report()["learner/noise"] == pytest.approx(0.25)
 
 
 def test_a_runner_that_is_killed_is_replaced(running):

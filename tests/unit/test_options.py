@@ -101,6 +101,7 @@ def test_wrong_options_are_refused_in_words(changed, algo, keys, words):
         ("ppo", "gae_lambda", -0.1, 1.1),
         ("ppo", "entropy_coeff", -0.1, None),
         ("ppo", "lr_decay_frames", 0, None),
+        ("ppo", "noise_decay_frames", 0, None),
         ("ppo", "epochs", 0, None),
         ("ppo", "minibatch_size", 0, None),
         ("sac", "target_rate", 0, 1.1),
