@@ -24,6 +24,7 @@ from envs.carracing.track import road_edges
 from envs.errors import ConfigError
 
 MAX_FRAMES = 1000  # the time limit with which Gymnasium registers CarRacing-v3
+LAP_FINISHED = "lap_finished"  # Gymnasium's name in the info of a termination: by a lap, or by leaving the field
 IMAGE, TELEMETRY, BOTH = "image", "telemetry", "both"
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         continuous: as in Gymnasium; False: five discrete actions instead.
         domain_randomize: other colours in every episode, as in Gymnasium.
         lap_complete_percent: share of tiles that makes a lap, as in Gymnasium.
+        max_frames: physics frames after which an episode is truncated; Gymnasium's limit is the default.
         early_end: `stuck_frames`, `grass_frames`, `penalty`, see `EarlyEnd`. Applies in training only, and then counts
             as `terminated`.
         shaping: `missed_tile`, `first_missed_tile`, `grass`, `time`: points that rewards lose in training, see
@@ -75,6 +77,7 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         continuous: bool = True,
         domain_randomize: bool = False,
         lap_complete_percent: float = 0.95,
+        max_frames: int = MAX_FRAMES,
         early_end: Mapping[str, float | None] | None = None,
         shaping: Mapping[str, float | None] | None = None,
         training: bool = False,
@@ -87,7 +90,8 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         check_choice("renderer", renderer, RENDERERS)
         check_choice("actions", actions, action_spaces.CHOICES)
         check_range("image_size", image_size, 8)
-        check_range("action_repeat", action_repeat, 1, MAX_FRAMES)
+        check_range("max_frames", max_frames, 1)
+        check_range("action_repeat", action_repeat, 1, max_frames)
         check_range("lap_complete_percent", lap_complete_percent, 0.0, 1.0)
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
@@ -100,7 +104,8 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         self._obs = obs
         self._early_end = rules if training else None
         self._shaping = costs if training and costs.costs else None
-        self._action_repeat = action_repeat
+        self._max_frames = max_frames
+        self.action_repeat = action_repeat  # a server of this env changes it from step to step
         self._verbose = verbose
         self._game = CarRacingGame(lap_complete_percent=lap_complete_percent, domain_randomize=domain_randomize)
         self._painter = None if obs == TELEMETRY else Painter(renderer, image_size, grayscale=grayscale)
@@ -146,17 +151,20 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
             ResetNeeded: there is no running episode.
             ValueError: the action has another shape, is not finite, or is none of the discrete ones.
         """
+        return self.step_controls(action_spaces.to_game(action, self._actions))
+
+    def step_controls(self, controls: npt.NDArray[np.floating[Any]]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Step with `(3,)`, `[steer, throttle, brake]`, whatever the action space is."""
         if not self._is_running:
             raise ResetNeeded("CarRacingEnv has no running episode: call reset() before the first step and after ends.")
-        controls = action_spaces.to_game(action, self._actions)
         reward, frames = 0.0, 0
         terminated = truncated = False
         extra: dict[str, Any] = {}
-        while frames < self._action_repeat and not (terminated or truncated):
+        while frames < self.action_repeat and not (terminated or truncated):
             frame_reward, terminated, extra = self._frame(controls)
             reward += frame_reward
             frames += 1
-            truncated = self._frames >= MAX_FRAMES
+            truncated = self._frames >= self._max_frames
             self._show()
         self._is_running = not (terminated or truncated)
         reading = self._sensor.read(self._game.car)
@@ -172,6 +180,14 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         """The left and the right edge of this episode's road, `(2, N, 2)` metres."""
         assert self._game.track is not None, "road_edges before the first reset"
         return road_edges(self._game.track.beta, self._game.track.centre)
+
+    def stock_view(self) -> npt.NDArray[np.uint8]:
+        """Return what Gymnasium's env observes now, `(96, 96, 3)` uint8, whatever this one does."""
+        return self._screen.observe(self._game)
+
+    def game_telemetry(self) -> dict[str, Any]:
+        """Return car and tiles in Box2D's units and signs, see `telemetry.of_game`."""
+        return telemetry.of_game(self._game)
 
     def render(self) -> Any:
         """Return a picture, `(400, 600, 3)` or `(96, 96, 3)` uint8, or show it in the window; None without a mode."""
@@ -192,12 +208,15 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         if self._shaping:
             reward -= self._shaping.update(tiles=tiles, is_off_track=is_off_track)
         if is_lap:
-            return reward, True, {contract.LAP: 1, contract.LAP_TIME_S: self._frames / FRAMES_PER_S}
-        if self._early_end and not terminated:
+            lap_time_s = self._frames / FRAMES_PER_S
+            return reward, True, {LAP_FINISHED: True, contract.LAP: 1, contract.LAP_TIME_S: lap_time_s}
+        if terminated:
+            return reward, True, {LAP_FINISHED: False}
+        if self._early_end:
             cause = self._early_end.update(tiles=tiles, is_off_track=is_off_track)
             if cause:
                 return reward - self._early_end.penalty, True, {contract.EARLY_END: cause}
-        return reward, terminated, {}
+        return reward, False, {}
 
     def _show(self) -> None:
         if self.render_mode == "human":

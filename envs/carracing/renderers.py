@@ -42,10 +42,15 @@ class Painter:
 
 
 class Screen:
-    """Show the game to people, in Gymnasium's own pictures."""
+    """Show the game in Gymnasium's own pictures."""
 
     def __init__(self) -> None:
         self._renderer: ExactRenderer | None = None
+
+    def observe(self, game: CarRacingGame) -> npt.NDArray[np.uint8]:
+        """Return Gymnasium's observation, `(96, 96, 3)` uint8."""
+        self._renderer = self._renderer or ExactRenderer()
+        return self._renderer.pixels(game)
 
     def render(self, game: CarRacingGame, mode: str) -> Any:
         """Return `(400, 600, 3)` for `rgb_array` and `(96, 96, 3)` for `state_pixels`; show a window for `human`."""

@@ -53,7 +53,8 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = render_mode
         self._env = gym.make("CarRacing-v3", render_mode=render_mode)
-        self._image_size, self._is_grayscale, self._action_repeat = image_size, grayscale, action_repeat
+        self._image_size, self._is_grayscale = image_size, grayscale
+        self.action_repeat = action_repeat  # a server of this env changes it from step to step
         self._frames = 0
         self._seed: int | None = None
         self._is_running = False
@@ -83,7 +84,7 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
             raise ResetNeeded("StockCarRacingEnv has no running episode: call reset() before the first step.")
         controls = action_spaces.to_game(action, self._actions)
         total, frames, ended, is_lap = 0.0, 0, (False, False), False
-        while frames < self._action_repeat and not any(ended):
+        while frames < self.action_repeat and not any(ended):
             picture, reward, *flags, stock_info = self._env.step(controls)
             total += float(reward)
             frames += 1

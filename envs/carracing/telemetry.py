@@ -9,6 +9,7 @@ from gymnasium import spaces
 from gymnasium.envs.box2d.car_dynamics import SIZE, WHEEL_R
 from numba import njit
 
+from envs.carracing.game import CarRacingGame
 from envs.carracing.track import TILE_WIDTH
 
 # Names in `info`, in the order of a reading; lengths in metres, right is positive.
@@ -71,6 +72,29 @@ def by_name(reading: Reading) -> dict[str, Any]:
     """Return the reading as `info` has it: floats, and arrays where a name has several."""
     values = reading.tolist()
     return {name: reading[column] if isinstance(column, slice) else values[column] for name, column in COLUMNS.items()}
+
+
+def of_game(game: CarRacingGame) -> dict[str, Any]:
+    """Return the car's state as the game's physics has it, with the names that socket clients of CarRacing know.
+
+    Lengths in metres, angles in radians anticlockwise from +y, `wheel_speeds` in radians per second: front left and
+    right, rear left and right.
+    """
+    assert game.car is not None
+    hull = game.car.hull
+    return {
+        "car_x": float(hull.position.x),
+        "car_y": float(hull.position.y),
+        "car_vx": float(hull.linearVelocity.x),
+        "car_vy": float(hull.linearVelocity.y),
+        "car_angle": float(hull.angle),
+        "car_angular_vel": float(hull.angularVelocity),
+        "speed": game.speed_mps,
+        "wheel_speeds": [float(wheel.omega) for wheel in game.car.wheels],
+        "tiles_visited": game.tile_visited_count,
+        "total_tiles": len(game.visited),
+        "lap_progress": game.progress,
+    }
 
 
 def observation(reading: Reading, progress: float) -> npt.NDArray[np.float32]:

@@ -78,6 +78,16 @@ class Fold:
         """Ends that wait to be read."""
         return len(self._ends)
 
+    @property
+    def pending(self) -> int:
+        """Ticks that were not read yet."""
+        return self._open.ticks + sum(end.ticks for end in self._ends)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to take: an end that waits, or a running episode."""
+        return bool(self._ends) or self._has_episode
+
     def begin(self, observation: Any, info: dict[str, Any]) -> None:
         """Begin an episode, by itself or after one that has ended; ends before it still wait."""
         if self._open.ticks:  # the game began anew without an end: what was summed belongs to no episode's end

@@ -46,7 +46,7 @@ class Link:
         line_limit: int = 1 << 26,
         timeout_s: float = 30.0,
     ) -> None:
-        self._connect, self._name, self._line_limit, self._timeout_s = connect, name, line_limit, timeout_s
+        self._connect, self._name, self._line_limit, self.timeout_s = connect, name, line_limit, timeout_s
         self._socket: socket.socket | None = None
         self._buffer = LineBuffer(limit=line_limit)
         self._was_open = False
@@ -68,7 +68,7 @@ class Link:
         waits = iter((backoff or Backoff(attempts=1)).waits())
         while True:
             try:
-                self._socket = self._connect(self._timeout_s)
+                self._socket = self._connect(self.timeout_s)
                 break
             except OSError as error:
                 wait = next(waits, None)
@@ -97,7 +97,7 @@ class Link:
         """
         connection = self._open_socket()
         try:
-            connection.settimeout(self._timeout_s if timeout_s is None else timeout_s)
+            connection.settimeout(self.timeout_s if timeout_s is None else timeout_s)
             connection.sendall(data)
         except OSError as error:
             raise self._lost(f"took no {len(data):,} bytes", error) from error
@@ -141,7 +141,7 @@ class Link:
         self._buffer.feed(piece)
 
     def _deadline(self, timeout_s: float | None) -> float:
-        return time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
+        return time.monotonic() + (self.timeout_s if timeout_s is None else timeout_s)
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:
@@ -153,12 +153,21 @@ class Link:
         return SimulatorUnavailable(f"{self._name} {what}{f' ({error})' if error else ''}. Has it ended?")
 
 
+def keep_alive(connection: socket.socket) -> None:
+    """Let TCP find out within a minute that the other end's machine is gone: a reader would wait for ever."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):  # not all systems have all of them
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+
+
 def tcp(host: str, port: int, context: ssl.SSLContext | None = None) -> Callable[[float], socket.socket]:
     """Return what connects to `host:port`, encrypted with `context`."""
 
     def connect(timeout_s: float) -> socket.socket:
         connection = socket.create_connection((host, port), timeout_s)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each message waits 40 ms for the last
+        keep_alive(connection)
         return connection if context is None else context.wrap_socket(connection, server_hostname=host)
 
     return connect

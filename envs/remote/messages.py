@@ -13,9 +13,11 @@ BAD_ACTION, NOT_OWNER, WRONG_MODE, NEEDS_RESET = "bad_action", "not_owner", "wro
 AUTH_REQUIRED, LINE_TOO_LONG, UNSUPPORTED, ENV_ERROR = "auth_required", "line_too_long", "unsupported", "env_error"
 
 FREE, LOCKSTEP = "free", "lockstep"
+CONFIG_NAMES = ("mode", "frame", "size", "encoding", "codec", "quality", "autoreset", "obs", "training")
 MAX_REPEAT = 100
 MAX_WAIT_MS = 10_000
 _MAX_GAMES = 1024
+_MAX_REQUEST = 200  # characters
 
 Request = int | str | None  # what a client numbers its messages with
 
@@ -27,7 +29,10 @@ class MessageError(Exception):
         code: one of the codes above.
         game_id: the game that it was for, where it said so.
         request: the message's `req`, for the answer.
+        kind: the message's type, as far as it is known.
     """
+
+    kind: str | None = None
 
     def __init__(self, code: str, text: str, *, game_id: int | None = None, request: Request = None) -> None:
         super().__init__(text)
@@ -50,6 +55,7 @@ class Hello(Message):
     protocol: int
     token: str | None = None
     mode: str = FREE
+    games: int = 0  # to lease at once, as far as they are free
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +145,7 @@ def parse(line: bytes) -> Message:
             game of that number exists, and what an action may be, is not for this module to say.
     """
     try:
-        fields = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
+        fields = json.loads(line.decode("utf-8"))  # takes NaN, as the original did; actions are checked later
     except (ValueError, RecursionError) as error:
         raise MessageError(BAD_JSON, f"Expected a JSON object on one line, in UTF-8: {error}.") from error
     if not isinstance(fields, dict):
@@ -148,8 +154,13 @@ def parse(line: bytes) -> Message:
     kind = fields.get("type")
     read = _READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
-        raise MessageError(UNKNOWN_TYPE, f"Unknown command type: {kind}"[:200], request=reader.request)
-    return read(reader)
+        shown = kind if isinstance(kind, str) and kind.isprintable() else repr(kind)
+        raise MessageError(UNKNOWN_TYPE, f"Unknown command type: {shown}"[:200], request=reader.request)
+    try:
+        return read(reader)
+    except MessageError as error:
+        error.kind = kind
+        raise
 
 
 class _Fields:
@@ -157,8 +168,7 @@ class _Fields:
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self._fields = fields
-        request = fields.get("req")
-        self.request: Request = request if isinstance(request, int | str) and not isinstance(request, bool) else None
+        self.request = _request(fields.get("req"))
 
     def raw(self, name: str) -> Any:
         return self._fields.get(name)
@@ -203,7 +213,8 @@ def _hello(fields: _Fields) -> Message:
     mode = fields.text("mode", FREE) or FREE
     if mode not in (FREE, LOCKSTEP):
         raise fields.error(BAD_MESSAGE, f"Expected mode to be {FREE} or {LOCKSTEP}, got {_shown(mode)}.")
-    return Hello(request=fields.request, protocol=protocol, token=fields.text("token", None), mode=mode)
+    games = fields.integer("games", 0, 0, _MAX_GAMES)
+    return Hello(request=fields.request, protocol=protocol, token=fields.text("token", None), mode=mode, games=games)
 
 
 def _set_action(fields: _Fields) -> Message:
@@ -248,8 +259,7 @@ def _reset_batch(fields: _Fields) -> Message:
 
 
 def _config(fields: _Fields) -> Message:
-    names = ("mode", "frame", "size", "encoding", "codec", "quality", "autoreset")
-    values = {name: fields.raw(name) for name in names if fields.raw(name) is not None}
+    values = {name: fields.raw(name) for name in CONFIG_NAMES if fields.raw(name) is not None}
     return Config(request=fields.request, values=values)
 
 
@@ -276,8 +286,11 @@ _READERS = {
 }
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+def _request(value: Any) -> Request:
+    """Return a client's `req` if it is one that can be echoed: a number that JSON keeps exact, or a short text."""
+    if isinstance(value, str) and len(value) <= _MAX_REQUEST and value.isprintable():
+        return value
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53 else None
 
 
 def _shown(value: Any) -> str:

@@ -46,7 +46,6 @@ def test_messages_are_read(text, expected):
         (b"", "bad_json", "JSON object"),
         (b"\xff\xfe", "bad_json", "UTF-8"),
         (b"[" * 200_000, "bad_json", "JSON"),
-        (b'{"type": "PING", "t": NaN}', "bad_json", "NaN"),
         (b'{"type": "PING", "t": ' + b"9" * 5000 + b"}", "bad_json", "JSON"),
         (b"[1]", "bad_message", "list"),
         (b"{}", "unknown_type", "None"),
