@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from envs.app import OK, run_app
-from envs.remote.tls import make_certificate
+from envs.remote.security import make_certificate
 
 
 def main(config: DictConfig) -> int:

@@ -24,6 +24,9 @@ FRAMES = "frames"  # always: int, physics steps in this decision; 0 in the info 
 TRACK_SEED = "track_seed"  # int, the seed that made this episode's track, where there is one
 EARLY_END = "early_end"  # str, only on the step in which a training rule (not the task) ended the episode
 POSITION_M = "position_m"  # (2,) floats, metres seen from above, x right and y up, where the game tells it
+LINK_AGE_S = "link_age_s"  # float, seconds that what a remote game shows is old when it is seen
+LINK_SKIPPED = "link_skipped"  # int, ticks of a remote game that nobody saw, beyond those of the decision
+LINK_RECONNECTS = "link_reconnects"  # int, games that were lost and got back so far, of this env or vector env
 FAULT = "fault"  # str, only when a link failed: a sentence
 
 # A property that an env may have: (2, N, 2), metres as POSITION_M, left and right edge of its closed road.

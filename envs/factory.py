@@ -1,6 +1,7 @@
 """From a plain config to an env: what every runner, evaluation and command calls."""
 
 import functools
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -55,7 +56,7 @@ def make_vector_env(
 
     In training every episode gets its track from the env's own stream of seeds. Otherwise seeds come with `reset`.
     An env class may name a vector env of its own, `vector_env = "package.module.Class"`, that takes `num_envs`, `seeds`
-    (a stream for each env, or None) and the env's arguments; else Gymnasium's `SyncVectorEnv` steps them.
+    (a stream for each env, or None), `runner` if it wants to know, and the env's arguments; else Gymnasium's `SyncVectorEnv` steps them.
 
     Args:
         config: as for `make_env`.
@@ -83,6 +84,8 @@ def make_vector_env(
     if native is not None:
         arguments = _arguments(env_class, config, training)
         vector_class: Callable[..., VectorEnv[Any, Any, Any]] = pkgutil.resolve_name(native)
+        if "runner" in inspect.signature(vector_class).parameters:
+            arguments = {**arguments, "runner": runner}
         envs = vector_class(num_envs, seeds=streams if training else None, training=training, **arguments)
         return VectorActionHistory(envs, depth) if depth else envs
 
@@ -93,6 +96,19 @@ def make_vector_env(
     builders = [functools.partial(build, index) for index in range(num_envs)]
     envs = SyncVectorEnv(builders, autoreset_mode=AutoresetMode.NEXT_STEP)
     return VectorActionHistory(envs, depth) if depth else envs
+
+
+def capacity(config: Mapping[str, Any], *, training: bool = False) -> int | None:
+    """Return how many envs there can be at the same time; None: as many as anybody wants.
+
+    An env whose games are elsewhere says so with a class method, `capacity(arguments)`.
+
+    Raises:
+        ConfigError: as for `make_env`, or the games do not answer.
+    """
+    env_class = _env_class(config)
+    count = getattr(env_class, "capacity", None)
+    return None if count is None else count(_arguments(env_class, config, training))
 
 
 def _bare_env(config: Mapping[str, Any], training: bool, render_mode: str | None) -> gym.Env[Any, Any]:

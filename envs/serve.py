@@ -20,10 +20,10 @@ from envs.flags import rewritten
 from envs.remote.addresses import parse_address
 from envs.remote.clock import RealTimeClock
 from envs.remote.conversation import Service
+from envs.remote.security import connecting_context, known_token, listening_context
 from envs.remote.served_game import ServedGame
 from envs.remote.server import GameServer
 from envs.remote.strict import StrictServer
-from envs.remote.tls import connecting_context, listening_context
 from envs.remote.world import World
 
 HUMAN, RGB_ARRAY, NONE = "human", "rgb_array", "none"
@@ -67,8 +67,7 @@ class ServeSettings:
             check_range("max_steps", self.max_steps, 1)
         if self.seed is not None:
             check_range("seed", self.seed, 0)
-        if self.token == "":
-            raise ConfigError("token is empty: leave it out, or choose one.")
+        known_token(self.token)
         for address in self.targets:
             parse_address(address, "connect")
 
@@ -93,11 +92,12 @@ def main(config: DictConfig) -> int:
         ServedGame(index, _world(env, settings, index, render_mode), hold_s=settings.hold_after_done)
         for index in range(settings.num_games)
     ]
+    token = known_token(settings.token)
     service = Service(
         games=games,
         clock=RealTimeClock(1.0 / games[0].world.fps),
         env_id=str(env.get(TARGET)).rpartition(".")[2],
-        token=settings.token,
+        token=token,
         tell_token=bool(settings.targets),
     )
     context = listening_context(settings.tls_certificate, settings.tls_key)
@@ -110,8 +110,8 @@ def main(config: DictConfig) -> int:
         else:
             host, port = server.listen(settings.host or _LOOPBACK[0], settings.port)
             where = f"at {host}:{port}"
-            if host not in _LOOPBACK and settings.token is None:
-                log.warning("Whoever reaches %s:%d can drive these games. Set token=… (or CHICANE_TOKEN).", host, port)
+            if host not in _LOOPBACK and token is None:
+                log.warning("Whoever reaches %s:%d can drive these games. Set token=… or CHICANE_TOKEN.", host, port)
         encrypted = ", encrypted" if context or settings.tls_authority else ""
         num = settings.num_games
         print(

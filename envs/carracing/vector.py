@@ -11,6 +11,7 @@ from gymnasium.vector.utils import batch_space, create_empty_array
 from envs.arguments import check_range
 from envs.carracing.env import CarRacingEnv
 from envs.errors import ConfigError
+from envs.merged_infos import MergedInfos
 
 
 class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
@@ -61,7 +62,7 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
         if len(each) != self.num_envs:
             raise ValueError(f"Expected a seed for each of the {self.num_envs} envs, got {len(each)}.")
         observations = self._empty_observations()
-        infos = _Infos(self.num_envs, self._kinds)
+        infos = MergedInfos(self.num_envs, self._kinds)
         for index, env in enumerate(self._envs):
             observation, info = env.reset(seed=self._seed(index, each[index]), options=options)
             self._write(observations, index, observation)
@@ -82,7 +83,7 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
         observations = self._empty_observations()
         rewards = np.zeros(self.num_envs)
         terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
-        infos = _Infos(self.num_envs, self._kinds)
+        infos = MergedInfos(self.num_envs, self._kinds)
         for index, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
             if self._done[index]:
                 observation, info = env.reset(seed=self._seed(index, None))
@@ -114,32 +115,3 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
                 observations[name][index] = part
         else:
             observations[index] = observation
-
-
-class _Infos:
-    """Merge the infos of N envs: an array a name, and a mask that says which envs have it.
-
-    Args:
-        num_envs: N.
-        kinds: shape and dtype of a name's array, by name; filled on the way, as they are the same in every step.
-    """
-
-    def __init__(self, num_envs: int, kinds: dict[str, tuple[tuple[int, ...], Any]]) -> None:
-        self._num_envs, self._kinds = num_envs, kinds
-        self.merged: dict[str, Any] = {}
-
-    def add(self, index: int, info: dict[str, Any]) -> None:
-        for name, value in info.items():
-            mask = f"_{name}"
-            if name not in self.merged:
-                self.merged[name] = self._empty(name, value)
-                self.merged[mask] = np.zeros(self._num_envs, np.bool_)
-            self.merged[name][index] = value
-            self.merged[mask][index] = True
-
-    def _empty(self, name: str, value: Any) -> npt.NDArray[Any]:
-        if isinstance(value, str):
-            return np.full(self._num_envs, None, object)
-        if name not in self._kinds:
-            self._kinds[name] = (self._num_envs, *np.shape(value)), np.asarray(value).dtype
-        return np.zeros(*self._kinds[name])

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -110,6 +111,7 @@ def _state(told: Told, view: View) -> tuple[dict[str, Any], list[bytes]]:
         "track_id": snapshot.track_id,
         "t_sim": snapshot.t_sim,
         "t_wall": snapshot.t_wall,
+        "age_s": max(0.0, time.time() - snapshot.t_wall),
         "reset": told.is_reset,
         "ends_dropped": delivery.ends_dropped,
     }

@@ -7,7 +7,7 @@ import ssl
 import threading
 from collections.abc import Sequence
 
-from envs.errors import ConfigError
+from envs.ports import listen_at
 from envs.remote.backoff import Backoff
 from envs.remote.conversation import LINE_LIMIT, Conversation, Service
 from envs.remote.lines import LineBuffer, LineTooLongError
@@ -16,7 +16,6 @@ from envs.remote.messages import LINE_TOO_LONG, MessageError
 
 _PIECE = 1 << 16
 _WRITE_S = 30.0  # for a client to take an answer
-_BACKLOG = 128
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +55,7 @@ class GameServer:
         Raises:
             ConfigError: the address cannot be listened at.
         """
-        try:
-            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-            listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        except OSError as error:
-            raise ConfigError(
-                f"Cannot listen at {host}:{port} ({error}). Does another program listen there? Choose another port."
-            ) from error
+        listener = listen_at(host, port, "The game server")
         self._listener = listener
         self._threads.append(self._start(self._accept, listener))
         address = listener.getsockname()

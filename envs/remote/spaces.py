@@ -80,7 +80,7 @@ def _build_box(description: dict[str, Any]) -> spaces.Box:
         raise ValueError(f"no shape of an observation: {shape}")
     dtype = np.dtype(description["dtype"]).type
     low, high = _filled(description["low"], shape, -np.inf), _filled(description["high"], shape, np.inf)
-    return spaces.Box(low, high, shape, dtype)
+    return spaces.Box(low.astype(dtype), high.astype(dtype), shape, dtype)
 
 
 def _filled(bound: Any, shape: tuple[int, ...], infinite: float) -> Any:

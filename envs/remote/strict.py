@@ -9,7 +9,6 @@ Source: socket_server_gymnasium.py of vedant-jumle/reinforcement-learning-101, c
 import base64
 import json
 import logging
-import socket
 import threading
 import time
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.errors import ConfigError
+from envs.ports import listen_at
 
 _STEP_S = 0.020
 _PIECE = 1 << 16
@@ -45,10 +44,7 @@ class StrictServer:
         self._games = [
             _Game(render_mode, max_steps, None if seed is None else seed + index) for index in range(num_games)
         ]
-        try:
-            self._listener = socket.create_server((host, port), backlog=1)
-        except OSError as error:
-            raise ConfigError(f"Cannot listen at {host}:{port} ({error}). Choose another port.") from error
+        self._listener = listen_at(host, port, "The original's stand-in")
         self.host, self.port = self._listener.getsockname()[:2]
         self._is_running = True
 

@@ -1,4 +1,4 @@
-"""Encryption between games and runners: one certificate that the listening side shows and the other side knows."""
+"""Who may talk to whom: a token that both sides know, and TLS with one certificate that the listening side shows."""
 
 import datetime
 import ipaddress
@@ -14,8 +14,21 @@ from cryptography.x509.oid import NameOID
 
 from envs.errors import ConfigError
 
+TOKEN_VARIABLE = "CHICANE_TOKEN"
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
 _VALID_DAYS = 3650
+
+
+def known_token(token: str | None) -> str | None:
+    """Return the token of a config, else that of the environment, which no file of a run will hold.
+
+    Raises:
+        ConfigError: it is empty.
+    """
+    chosen = os.environ.get(TOKEN_VARIABLE) if token is None else token
+    if chosen == "":
+        raise ConfigError(f"The token (token=… or {TOKEN_VARIABLE}) is empty: leave it out, or choose one.")
+    return chosen
 
 
 def listening_context(certificate: str | None, key: str | None) -> ssl.SSLContext | None:
