@@ -76,7 +76,7 @@ class Sight:
     def _link_info(self, age_s: float, skipped: int) -> dict[str, Any]:
         half_round_trip_s, reconnects = self._link()
         return {
-            contract.LINK_AGE_S: age_s + half_round_trip_s,
+            contract.LINK_AGE_S: age_s + half_round_trip_s if self._is_free else 0.0,  # in lock-step, games wait
             contract.LINK_SKIPPED: skipped,
             contract.LINK_RECONNECTS: reconnects,
         }
