@@ -16,7 +16,8 @@ _RANGES = {
     "front_m": _ABOVE_ZERO,
     "rear_m": _ABOVE_ZERO,
     "friction": _ABOVE_ZERO,
-    "stiffness_per_rad": _ABOVE_ZERO,
+    "front_stiffness_per_rad": _ABOVE_ZERO,
+    "rear_stiffness_per_rad": _ABOVE_ZERO,
     "tyre_shape": (1.0, 2.0),  # below 1 the most force is never reached, above 2 it turns round
     "max_steer_rad": (_LEAST, 1.5),
     "drive_front_share": _SHARE,
@@ -42,7 +43,8 @@ class VehicleParameters:
     rear_m: float = 1.423  # centre of gravity to rear axle; CommonRoad
     gravity_height_m: float = 0.57  # of the centre of gravity; CommonRoad
     friction: float = 1.05  # tyre on road, the most force by load; CommonRoad, p_dy1
-    stiffness_per_rad: float = 20.9  # of cornering, by load and friction; CommonRoad, p_ky1 / p_dy1
+    front_stiffness_per_rad: float = 20.9  # of cornering, by load at rest and friction; CommonRoad, p_ky1 / p_dy1
+    rear_stiffness_per_rad: float = 25  # CommonRoad's 20.9 is neutral; more understeers, as cars for the road do
     tyre_shape: float = 1.35  # how the force falls behind its peak: C of Pacejka's formula; CommonRoad, p_cy1
     max_steer_rad: float = 0.6  # of the front wheels
     steer_rate_radps: float = 1.2  # centre to full lock in half a second
@@ -51,7 +53,7 @@ class VehicleParameters:
     reverse_mps: float = 8.0  # the engine's top speed backwards
     drive_front_share: float = 0.0  # 0: rear-wheel drive
     brake_force_n: float = 18000.0  # more than the tyres can take
-    brake_front_share: float = 0.65
+    brake_front_share: float = 0.7
     drag_kgpm: float = 0.4  # force by speed²: half of air density × area × coefficient
     rolling_n: float = 160.0  # 1.5 % of the weight
     downforce_kgpm: float = 0.0  # force by speed²

@@ -78,13 +78,18 @@ def test_steer_plus_1_is_right_and_takes_its_time():
     assert car.steer_rad == pytest.approx(0.6)
 
 
-@pytest.mark.parametrize("speed", [10.0, 20.0])
-def test_gentle_turns_of_a_neutral_car_are_kinematic_at_any_speed(speed):
-    # Both axles have the same stiffness by load, so both slip alike and the understeer gradient is 0 (Gillespie 1992).
-    angle = 1.5 * WHEELBASE / speed**2  # for 1.5 m/s² across
-    car = drive(make(FREE, speed=speed), (-angle / 0.6, 0, 0), 3.0)
-    assert car.yaw_rate_radps == pytest.approx(car.velocity_mps[0] * math.tan(angle) / WHEELBASE, rel=0.02)
-    assert car.acceleration_mps2[1] == pytest.approx(1.5, rel=0.05)
+@pytest.mark.parametrize("speed", [10.0, 20.0, 30.0])
+@pytest.mark.parametrize("rear_stiffness", [20.9, 30.0])
+def test_gentle_turns_follow_the_understeer_gradient(speed, rear_stiffness):
+    # Gillespie 1992, Fundamentals of Vehicle Dynamics, eq. 6-15: angle = L / R + (W_f / C_f - W_r / C_r) a / g.
+    wanted = 1.0  # m/s² to the left
+    gradient = (1 / 20.9 - 1 / rear_stiffness) / 1.05
+    angle = WHEELBASE * wanted / speed**2 + gradient * wanted / G
+    car = make(FREE.changed(rear_stiffness_per_rad=rear_stiffness), speed=speed)
+    drive(car, (-angle / 0.6, 0, 0), 4.0)
+    assert car.speed_mps == pytest.approx(speed, rel=0.05)
+    bend = car.yaw_rate_radps / car.speed_mps  # what the speed has lost makes the bend a bit tighter
+    assert bend == pytest.approx(angle / (WHEELBASE + gradient * car.speed_mps**2 / G), rel=0.02)
 
 
 @pytest.mark.parametrize("speed", [5.0, 20.0, 40.0])
@@ -223,10 +228,23 @@ def test_loads_at_rest_and_under_braking():
     car = drive(make(speed=0.0), (0, 0, 0), 0.01)
     weight = 1093.3 * G
     assert car.state[bicycle.FRONT_LOAD_N] == pytest.approx(weight * 1.423 / WHEELBASE)
-    drive(car := make(speed=30.0), (0, 0, 1), 0.01)
+    drive(car := make(FREE, speed=30.0), (0, 0, 1), 0.01)
     moved = 1.05 * weight * 0.57 / WHEELBASE
     assert car.state[bicycle.FRONT_LOAD_N] == pytest.approx(weight * 1.423 / WHEELBASE + moved)
     assert car.state[bicycle.REAR_LOAD_N] == pytest.approx(weight * 1.156 / WHEELBASE - moved)
+
+
+def test_slip_angles_are_from_the_wheels_to_their_motion():
+    car = make(FREE)
+    set_velocity(car, 20.0, 2.0, 0.5)
+    car.step(np.zeros(3), 1e-6)
+    assert car.state[bicycle.FRONT_SLIP_RAD] == pytest.approx(math.atan((2.0 + 1.156 * 0.5) / 20))
+    assert car.state[bicycle.REAR_SLIP_RAD] == pytest.approx(math.atan((2.0 - 1.423 * 0.5) / 20))
+    car.state[bicycle.STEER_RAD] = 0.1  # to the right
+    set_velocity(car, 20.0, 0.0, 0.0)
+    car.step(np.array([0.1 / 0.6, 0, 0]), 1e-6)
+    assert car.state[bicycle.FRONT_SLIP_RAD] == pytest.approx(0.1, abs=1e-5)
+    assert car.acceleration_mps2[1] < 0
 
 
 def test_another_ground_in_the_middle_of_a_drive():
