@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from envs.action_history import ACTION_HISTORY, ActionHistory, VectorActionHistory, action_history
 from envs.arguments import check_names, check_range, check_types
+from envs.capacity import Capacity
 from envs.errors import ConfigError
 from envs.seeds import episode_seeds, training_range_from
 from envs.wrappers import TrainingSeeds
@@ -56,7 +57,8 @@ def make_vector_env(
 
     In training every episode gets its track from the env's own stream of seeds. Otherwise seeds come with `reset`.
     An env class may name a vector env of its own, `vector_env = "package.module.Class"`, that takes `num_envs`, `seeds`
-    (a stream for each env, or None), `runner` if it wants to know, and the env's arguments; else Gymnasium's `SyncVectorEnv` steps them.
+    (a stream for each env, or None), `runner` if it wants to know, and the env's arguments; else Gymnasium's
+    `SyncVectorEnv` steps them.
 
     Args:
         config: as for `make_env`.
@@ -98,7 +100,7 @@ def make_vector_env(
     return VectorActionHistory(envs, depth) if depth else envs
 
 
-def capacity(config: Mapping[str, Any], *, training: bool = False) -> int | None:
+def capacity(config: Mapping[str, Any], *, training: bool) -> Capacity | None:
     """Return how many envs there can be at the same time; None: as many as anybody wants.
 
     An env whose games are elsewhere says so with a class method, `capacity(arguments)`.
@@ -107,7 +109,7 @@ def capacity(config: Mapping[str, Any], *, training: bool = False) -> int | None
         ConfigError: as for `make_env`, or the games do not answer.
     """
     env_class = _env_class(config)
-    count = getattr(env_class, "capacity", None)
+    count: Callable[[Mapping[str, Any]], Capacity] | None = getattr(env_class, "capacity", None)
     return None if count is None else count(_arguments(env_class, config, training))
 
 

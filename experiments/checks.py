@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.spaces import Box
 
 from envs.errors import ConfigError
-from envs.factory import TRAIN_SEEDS, make_env
+from envs.factory import EVALUATION, TRAIN_SEEDS, capacity, make_env
 from envs.seeds import check_enough_seeds, training_range_from
 from envs.stacking import frame_stack
 from experiments.logs import silence_chatter
@@ -46,6 +46,7 @@ def check_run(
     rllib.check(plan)
     training = training_range_from(config["env"].get(TRAIN_SEEDS))
     check_enough_seeds(training, plan.num_env_runners * plan.envs_per_runner)
+    _check_capacity(config["env"], plan)
     _try_tracking(config["tracking"])
     spaces = _try_env(config["env"])
     weight_bytes, size = _try_module(config, rllib, spaces, plan)
@@ -100,6 +101,26 @@ def _check_outputs(folder: Path) -> None:
         raise ConfigError(
             f"paths.outputs={folder} cannot be written to ({error.strerror}). Choose another: paths.outputs=FOLDER."
         ) from error
+
+
+def _check_capacity(env: dict[str, Any], plan: Plan) -> None:
+    """Refuse more envs than there are games, where games are elsewhere."""
+    limit = capacity(env, training=True)
+    wanted = plan.num_env_runners * plan.envs_per_runner
+    if limit is None or limit.total is None:
+        return
+    if wanted > limit.total:
+        raise ConfigError(
+            f"The run wants {wanted} envs ({plan.num_env_runners} runners of {plan.envs_per_runner}), and "
+            f"{limit.total} games are served at {env.get('hosts')}. Set ray.num_env_runners and ray.envs_per_runner, "
+            "or serve more (num_games)."
+        )
+    if wanted == limit.total and not env.get(EVALUATION):
+        logger.warning(
+            "Training takes all %d games: evaluations in between find none, and are left out. Serve one game more, or "
+            "name other servers: env.evaluation={hosts: [...]}.",
+            limit.total,
+        )
 
 
 def _try_tracking(section: dict[str, Any]) -> None:

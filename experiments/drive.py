@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from envs.contract import FAULT, FRAMES, LAP_TIME_S, OFF_TRACK
 from envs.errors import ConfigError
-from envs.factory import make_env
+from envs.factory import capacity, make_env
 from experiments.interrupts import children_deaf_to_interrupts, interrupts_handed_to
 
 Observation = npt.NDArray[Any] | dict[str, npt.NDArray[Any]]
@@ -143,9 +143,15 @@ def drive(policy: Policy, env_config: Mapping[str, Any], seeds: Iterable[int], *
     if num_envs < 1:
         raise ConfigError(f"Driving needs at least one env at a time, not num_envs={num_envs}.")
     with ExitStack() as stack:
-        count = min(num_envs, len(seeds))
+        count = min(num_envs, len(seeds), _free_envs(env_config))
         envs = [stack.enter_context(closing(make_env(env_config, training=False))) for _ in range(count)]
         return _drive_lockstep(policy, envs, seeds)
+
+
+def _free_envs(env_config: Mapping[str, Any]) -> int:
+    """Return how many envs can drive now: at least one, which then waits for its game."""
+    limit = capacity(env_config, training=False)
+    return sys.maxsize if limit is None else max(1, limit.free)
 
 
 def _drive_lockstep(
@@ -223,6 +229,9 @@ def drive_parallel(
         raise ConfigError(
             f"Driving needs at least one process and one env, not num_processes={num_processes}, num_envs={num_envs}."
         )
+    free = _free_envs(env_config)
+    num_processes = min(num_processes, free)
+    num_envs = min(num_envs, free // num_processes)
     size = max(1, min(num_envs, -(-len(seeds) // (num_processes * _CHUNKS_PER_PROCESS))))
     chunks = [seeds[start : start + size] for start in range(0, len(seeds), size)]
     driven: dict[int, list[Episode]] = {}

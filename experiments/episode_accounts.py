@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from envs.contract import FAULT, FRAMES, LAP_TIME_S, OFF_TRACK
 from experiments.fragment import EpisodeOutcome
+from experiments.link_account import LinkAccount, LinkReadings
 
 
 class EpisodeAccounts:
@@ -19,6 +20,7 @@ class EpisodeAccounts:
         self._lap_times: list[list[float]] = [[] for _ in range(num_envs)]
         self._outcomes: list[EpisodeOutcome] = []
         self._frames_since = 0
+        self._links = LinkReadings()
 
     def add(
         self,
@@ -33,14 +35,15 @@ class EpisodeAccounts:
         self._frames_since += int(frames.sum())
         self._returns += np.where(valid, rewards, 0.0)
         self._decisions += valid
+        self._links.add(infos, valid)
         self._off_track += valid & np.asarray(infos.get(OFF_TRACK, False), bool)
         for env in np.flatnonzero(valid & infos.get(f"_{LAP_TIME_S}", np.zeros(self._num_envs, bool))):
             self._lap_times[env].append(float(infos[LAP_TIME_S][env]))
         self._outcomes.extend(self._close(int(env), infos) for env in np.flatnonzero(done & valid))
 
-    def take(self) -> tuple[int, list[EpisodeOutcome]]:
-        """Return the frames simulated and the episodes ended since the last time."""
-        taken = self._frames_since, self._outcomes
+    def take(self) -> tuple[int, list[EpisodeOutcome], LinkAccount]:
+        """Return the frames simulated, the episodes ended and what links were like since the last time."""
+        taken = self._frames_since, self._outcomes, self._links.take()
         self._frames_since, self._outcomes = 0, []
         return taken
 

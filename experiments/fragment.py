@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from experiments.link_account import LinkAccount
+
 
 @dataclass(frozen=True)
 class EpisodeOutcome:
@@ -45,6 +47,7 @@ class Fragment:
         valid: `(T, N)` bool, False where the step only reset the env.
         frames: environment frames (physics steps) simulated in the fragment.
         outcomes: the episodes that ended in it.
+        link: what links to remote games were like in it.
     """
 
     images: dict[str, npt.NDArray[np.uint8]]
@@ -58,6 +61,7 @@ class Fragment:
     valid: npt.NDArray[np.bool_]
     frames: int
     outcomes: list[EpisodeOutcome] = field(default_factory=list)
+    link: LinkAccount = field(default_factory=LinkAccount)
     values: npt.NDArray[np.float32] | None = None
     states: npt.NDArray[np.float32] | None = None
 

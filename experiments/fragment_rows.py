@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from envs.stacking import FrameStacker
 from experiments.fragment import EpisodeOutcome, Fragment
+from experiments.link_account import LinkAccount
 
 
 class FragmentRows:
@@ -63,7 +64,7 @@ class FragmentRows:
         self._rewards[row] = rewards
         self._terminated[row], self._truncated[row], self._valid[row] = terminated, truncated, valid
 
-    def fragment(self, frames: int, outcomes: list[EpisodeOutcome]) -> Fragment:
+    def fragment(self, frames: int, outcomes: list[EpisodeOutcome], link: LinkAccount) -> Fragment:
         """Return the fragment that was written."""
         return Fragment(
             images=self._images,
@@ -79,4 +80,5 @@ class FragmentRows:
             valid=self._valid,
             frames=frames,
             outcomes=outcomes,
+            link=link,
         )

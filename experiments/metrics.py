@@ -17,6 +17,9 @@ EVAL_RETURN_P10 = "eval/return_p10"
 LAP_TIME_S = "racing/lap_time_s"
 FINISH_RATE = "racing/finish_rate"
 OFF_TRACK_SHARE = "racing/off_track_share"
+LINK_AGE_S = "link/age_s"  # of remote games: mean over the decisions since the last report
+LINK_SKIPPED = "link/skipped"  # ticks that nobody saw, since the process began
+LINK_RECONNECTS = "link/reconnects"  # games lost and got back, since the process began
 RSS_GB = "system/rss_gb"
 RUNNER_RESTARTS = "system/runner_restarts"
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE, DEFAULT_MODUL
 from experiments import metrics
 from experiments.fragment import EpisodeOutcome, Fragment
 from experiments.learner_peers import LearnerPeers
+from experiments.link_account import LinkAccount
 from experiments.plan import Plan
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class RacingAlgorithm(Algorithm):
         self.is_stopping: Callable[[], bool] = lambda: False  # whether to wait for runners no longer
         self._asked: set[int] = set()
         self._outcomes: deque[EpisodeOutcome] = deque(maxlen=_RETURN_WINDOW)
+        self._link, self._link_before = LinkAccount(), LinkAccount()
         self._weights: ray.ObjectRef | None = None
         self._seconds = {metrics.SAMPLE_S: 0.0, metrics.LEARN_S: 0.0}
         self._peers: LearnerPeers | None = None
@@ -117,6 +119,7 @@ class RacingAlgorithm(Algorithm):
             self.frames += fragment.frames
             self.decisions += fragment.decisions
             self._outcomes.extend(fragment.outcomes)
+            self._link.add(fragment.link)
             faults = {outcome.fault for outcome in fragment.outcomes} - {None}
             self.notes += [f"An episode ended by a fault: {fault}" for fault in sorted(map(str, faults))]
         return dict(sorted(ready.items()))
@@ -197,7 +200,19 @@ class RacingAlgorithm(Algorithm):
             known[metrics.FINISH_RATE] = float(np.mean([bool(outcome.lap_times_s) for outcome in self._outcomes]))
             if laps:
                 known[metrics.LAP_TIME_S] = float(np.mean(laps))
-        return known
+        return known | self._link_report()
+
+    def _link_report(self) -> dict[str, float]:
+        """Return what links to remote games were like, if there are any."""
+        before, now = self._link_before, self._link
+        self._link_before = replace(now)
+        if now.decisions == before.decisions:
+            return {}
+        return {
+            metrics.LINK_AGE_S: (now.age_s - before.age_s) / (now.decisions - before.decisions),
+            metrics.LINK_SKIPPED: now.skipped,
+            metrics.LINK_RECONNECTS: now.reconnects,
+        }
 
     @property
     def return_mean(self) -> float:

@@ -130,7 +130,8 @@ def _real_time_fps(env: gym.Env, env_config: Mapping[str, Any]) -> float:
             f"A video in real time needs metadata['render_fps'] of {env_config.get('_target_', env)}, which has none. "
             "Give the env its frames a second, or pass fps."
         )
-    return float(render_fps) / int(env_config.get("action_repeat", 1))
+    repeat: Any = env_config.get("action_repeat") or getattr(env.unwrapped, "action_repeat", 1)
+    return float(render_fps) / int(repeat)
 
 
 def _render(env: gym.Env) -> Picture:

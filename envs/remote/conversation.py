@@ -67,6 +67,7 @@ class Conversation:
             {
                 "type": "HANDSHAKE",
                 "num_games": len(service.games),
+                "free": sum(not game.is_leased for game in service.games),
                 "protocol": PROTOCOL,
                 "features": FEATURES,
                 "fps": round(1.0 / service.clock.step_s, 3),

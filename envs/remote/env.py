@@ -9,12 +9,11 @@ import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
 from envs.arguments import check_choice, check_types
+from envs.capacity import Capacity
 from envs.errors import ConfigError
 from envs.remote.driving import Driving, open_gate
 from envs.remote.messages import LOCKSTEP
 from envs.remote.spectator import Spectator
-
-_FPS = 50
 
 
 class RemoteEnv(gym.Env[Any, Any]):
@@ -49,7 +48,7 @@ class RemoteEnv(gym.Env[Any, Any]):
     """
 
     vector_env = "envs.remote.vector.RemoteVectorEnv"
-    metadata = {"render_modes": ["rgb_array"], "render_fps": _FPS}  # noqa: RUF012 (Gymnasium's declaration)
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 (Gymnasium's declaration)
 
     def __init__(
         self,
@@ -83,17 +82,27 @@ class RemoteEnv(gym.Env[Any, Any]):
         assert driving.seats.observation_space is not None
         assert driving.seats.action_space is not None
         self.observation_space, self.action_space = driving.seats.observation_space, driving.seats.action_space
+        self.metadata = {**type(self).metadata, "render_fps": driving.seats.fps}
         self._is_running = False
 
+    @property
+    def action_repeat(self) -> int:
+        """Ticks of a decision."""
+        return self._open().ticks
+
+    @action_repeat.setter
+    def action_repeat(self, ticks: int) -> None:
+        self._open().ticks = ticks
+
     @classmethod
-    def capacity(cls, arguments: Mapping[str, Any]) -> int | None:
-        """Return how many games the hosts serve in all; None where that is not known before they arrive.
+    def capacity(cls, arguments: Mapping[str, Any]) -> Capacity:
+        """Ask the hosts how many games they serve. With `listen`, one env at a time can wait for games.
 
         Raises:
             ConfigError: an argument is wrong, or a host does not answer.
         """
         if arguments.get("listen") is not None:
-            return None
+            return Capacity(None, 1)
         gate = open_gate(
             hosts=arguments.get("hosts", ()),
             listen=None,
@@ -104,15 +113,16 @@ class RemoteEnv(gym.Env[Any, Any]):
             tls_authority=arguments.get("tls_authority"),
             read_timeout_s=float(arguments.get("read_timeout_s", 10.0)),
         )
-        total = 0
+        total = free = 0
         for place in gate.places:
             try:
                 session = gate.open(place, 10.0)
             except (OSError, ValueError, RuntimeError) as error:
                 raise ConfigError(f"env.hosts: {error}") from error
             total += session.num_games
+            free += int(session.handshake.get("free", session.num_games))
             session.close()
-        return total
+        return Capacity(total, free)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, on the served env's track of `seed`.

@@ -1,6 +1,7 @@
 """Servers to talk to, and a client that knows nothing of ours: the protocol from its description alone."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -157,10 +158,8 @@ def strict():
     for server in started:
         if server.thread.is_alive():  # nobody came, or somebody is still there
             server._is_running = False
-            try:
+            with contextlib.suppress(OSError):
                 socket.create_connection(server.address, timeout=1.0).close()
-            except OSError:
-                pass
             server.thread.join(5.0)
 
 

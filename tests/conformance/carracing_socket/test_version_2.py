@@ -256,8 +256,8 @@ def test_a_killed_server_is_an_error_in_time(serve_process):
         process.send_signal(signal.SIGKILL)
         began = time.monotonic()
         with pytest.raises(ConnectionError):
-            for _ in range(10):
-                client.get_state()
+            for _ in iter(client.get_state, None):  # answers that were on their way may still come
+                pass
         assert time.monotonic() - began < 5.0
         with pytest.raises(ConnectionError):
             client.get_state()  # and it stays one
