@@ -1,7 +1,11 @@
 """Fixtures that several layers of tests share."""
 
+import os
+import re
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +72,46 @@ def hydra_free(config):
     with open_dict(config):
         del config["hydra"]
     return config
+
+
+@pytest.fixture
+def serve_process(root):
+    """Return a function that starts `python -m envs.serve` and returns the process, with its address if it listens."""
+    processes = []
+
+    def start(*words):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "envs.serve", *words],
+            cwd=root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        processes.append(process)
+        line = process.stdout.readline()
+        assert line.startswith("Serving"), line + process.stderr.read()
+        found = re.search(r"at ([\d.]+):(\d+)", line)
+        process.address = (found[1], int(found[2])) if found else None
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait(10.0)
+        process.stdout.close()
+        process.stderr.close()
+
+
+@pytest.fixture(scope="session")
+def eventually():
+    """Return a function that waits until something holds, or fails."""
+
+    def wait(condition, timeout_s=10.0):
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            time.sleep(0.005)
+
+    return wait

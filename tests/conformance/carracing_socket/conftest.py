@@ -3,14 +3,8 @@
 import base64
 import contextlib
 import json
-import os
-import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -163,50 +157,7 @@ def strict():
             server.thread.join(5.0)
 
 
-@pytest.fixture
-def serve_process(root):
-    """Return a function that starts `python -m envs.serve` and returns the process, with its address."""
-    processes = []
-
-    def start(*words):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "envs.serve", "port=0", *words],
-            cwd=root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
-        processes.append(process)
-        line = process.stdout.readline()
-        found = re.search(r"at ([\d.]+):(\d+)", line)
-        assert found, line + (process.stderr.read() if process.poll() is not None else "")
-        process.address = found[1], int(found[2])
-        return process
-
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.wait(10.0)
-        process.stdout.close()
-        process.stderr.close()
-
-
 @pytest.fixture(scope="session")
 def frame():
     """Return the function from a STATE to its picture."""
     return frame_of
-
-
-@pytest.fixture(scope="session")
-def eventually():
-    """Return a function that waits until something holds, or fails."""
-
-    def wait(condition, timeout_s=10.0):
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.005)
-
-    return wait

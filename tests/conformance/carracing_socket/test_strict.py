@@ -119,7 +119,7 @@ def test_what_ended_the_original_ends_it(strict, connect, fatal):
 
 @pytest.mark.point("carracing_socket", 19)
 def test_its_end_is_a_success(serve_process, connect):
-    process = serve_process("strict=true", "host=127.0.0.1", "render=none")
+    process = serve_process("port=0", "strict=true", "host=127.0.0.1", "render=none")
     client = connect(process.address)
     client.send({"type": "GET_STATE", "game_id": 9})
     assert process.wait(20.0) == 0

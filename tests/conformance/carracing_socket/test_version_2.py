@@ -250,7 +250,7 @@ def test_a_vector_of_remote_games_equals_local_ones(serve):
 
 @pytest.mark.point("carracing_socket", 34)
 def test_a_killed_server_is_an_error_in_time(serve_process):
-    process = serve_process("env=dummy")
+    process = serve_process("port=0", "env=dummy")
     with RacingGameClient(*process.address, timeout=5.0) as client:
         client.reset()
         process.send_signal(signal.SIGKILL)
