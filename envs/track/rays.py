@@ -15,6 +15,7 @@ from envs.track.segment_grid import SegmentGrid
 from envs.track.track import Track
 
 _CELL_M = 5.0  # measured on roads 10 to 14 m wide: 2 to 8 m are within a tenth of each other
+_ALONG = 1e-12  # sine of an angle at which rounding decides where a ray and a wall meet
 
 
 class RaySensor:
@@ -161,11 +162,11 @@ def _inside(x: float, y: float, ahead_x: float, ahead_y: float, num_x: int, num_
 
 @njit(cache=True, inline="always")
 def _hit(segments: FloatArray, index: int, x: float, y: float, ahead_x: float, ahead_y: float) -> float:
-    """Return how far along the ray it meets the segment; inf if it does not. One along the ray is met at its ends."""
+    """Return how far along the ray it meets the segment; inf if it does not, or if both lie in one line."""
     offset_x, offset_y = segments[index, 0] - x, segments[index, 1] - y
     way_x, way_y = segments[index, 2], segments[index, 3]
     across = ahead_x * way_y - ahead_y * way_x
-    if across == 0.0:
+    if abs(across) <= _ALONG * (abs(way_x) + abs(way_y)):
         return np.inf
     distance = (offset_x * way_y - offset_y * way_x) / across
     share = (offset_x * ahead_y - offset_y * ahead_x) / across

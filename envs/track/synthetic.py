@@ -14,7 +14,9 @@ from envs.track.track import Track
 _TRIES = 2000  # of which a handful are needed, unless the request leaves little room
 _DENSE_M = 0.5  # between points while a line is drawn
 _NARROWEST, _WIDEST = 0.3, 0.95  # of what an arc may take of the shorter edge beside its corner
-_GRID_BEHIND_M, _STRAIGHT_AHEAD_M = 30.0, 60.0  # of the start line, where the track shall be straight
+_BEHIND_M, _AHEAD_M = 15.0, 30.0  # of the start line, where the track shall be straight; less on a short one
+_START_SHARE = 0.08  # of the lap, that this may be at most
+_START_BEND_RAD = 0.1  # by how much it turns there
 
 
 def synthetic_track(
@@ -30,7 +32,7 @@ def synthetic_track(
 ) -> Track:
     """Return the track of a seed: the same for the same arguments, either way round.
 
-    The start line is on the straightest part.
+    The start line is on the straightest part, which is nearly straight.
 
     Args:
         seed: 0 or more.
@@ -60,13 +62,14 @@ def synthetic_track(
         if points is None:
             continue
         centre = CentreLine(points).resampled(spacing_m)
-        is_wide = np.abs(centre.curvatures).max() <= 1.0 / min_radius_m
+        start, start_bend = _straightest(centre)
+        if np.abs(centre.curvatures).max() > 1.0 / min_radius_m or start_bend > _START_BEND_RAD:
+            continue
         # Within half a turn of the narrowest bend, its radius alone keeps the line apart from itself (Schur).
-        half_turn = math.pi * min_radius_m
-        if is_wide and nearest_approach(centre.points, centre.s_m, centre.length_m, half_turn) >= apart:
-            start = _straightest(centre)
-            half_widths = 0.5 * _widths(random, len(centre.points), min_width_m, max_width_m)
-            return Track.from_widths(np.roll(centre.points, -start, axis=0), half_widths, half_widths)
+        if nearest_approach(centre.points, centre.s_m, centre.length_m, math.pi * min_radius_m) < apart:
+            continue
+        half_widths = 0.5 * _widths(random, len(centre.points), min_width_m, max_width_m)
+        return Track.from_widths(np.roll(centre.points, -start, axis=0), half_widths, half_widths)
     raise ConfigError(
         f"Found no track in {_TRIES} tries with length_m={length_m}, max_width_m={max_width_m}, "
         f"min_radius_m={min_radius_m}, num_corners={num_corners}, margin_m={margin_m}. "
@@ -135,12 +138,15 @@ def _smoothed(line: FloatArray, deviation: float) -> FloatArray:
     return np.fft.irfft(np.fft.rfft(line, axis=0) * share[:, np.newaxis], len(line), axis=0)
 
 
-def _straightest(centre: CentreLine) -> int:
-    """Return the point around which the line bends least."""
+def _straightest(centre: CentreLine) -> tuple[int, float]:
+    """Return the point around which the line bends least, and by how much it turns there, radians."""
     spacing = centre.length_m / len(centre.points)
-    reach = np.arange(-round(_GRID_BEHIND_M / spacing), round(_STRAIGHT_AHEAD_M / spacing) + 1)
+    scale = min(1.0, _START_SHARE * centre.length_m / (_BEHIND_M + _AHEAD_M)) / spacing
+    reach = np.arange(-math.ceil(_BEHIND_M * scale), math.ceil(_AHEAD_M * scale) + 1)
     around = (np.arange(len(centre.points))[:, np.newaxis] + reach) % len(centre.points)
-    return int(np.argmin(np.square(centre.curvatures[around]).sum(axis=1)))
+    turns = spacing * np.abs(centre.curvatures)[around].sum(axis=1)
+    start = int(np.argmin(turns))
+    return start, float(turns[start])
 
 
 def _widths(random: np.random.Generator, count: int, narrow: float, wide: float) -> FloatArray:

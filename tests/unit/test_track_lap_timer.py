@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envs.errors import ConfigError
@@ -23,6 +23,7 @@ def make(**arguments):
     return LapTimer(LENGTH, **{"max_step_m": 40.0} | arguments)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.floats(5, 90), st.floats(0.01, 0.3), st.floats(0, 299))
 def test_constant_speed_gives_exact_laps(speed, interval, start):
     timer = make(sectors_m=(50.0, 120.0))

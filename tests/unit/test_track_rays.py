@@ -28,7 +28,12 @@ def brute_force(walls, poses, angles, reach):
             with np.errstate(divide="ignore", invalid="ignore"):
                 distance = (gaps[:, 0] * ways[:, 1] - gaps[:, 1] * ways[:, 0]) / across
                 share = (gaps[:, 0] * ahead[1] - gaps[:, 1] * ahead[0]) / across
-            hits = distance[(distance >= 0) & (share >= -1e-9) & (share <= 1 + 1e-9) & (across != 0)]
+            hits = distance[
+                (distance >= 0)
+                & (share >= -1e-9)
+                & (share <= 1 + 1e-9)
+                & (np.abs(across) > 1e-12 * np.abs(ways).sum(axis=1))
+            ]
             found[car, ray] = min(reach, hits.min(initial=math.inf))
     return found
 
