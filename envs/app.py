@@ -9,7 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -76,6 +76,12 @@ def run_app(main: Callable[[DictConfig], int], *, config_name: str) -> NoReturn:
             code = _refuse(f"{error}. Each group takes one of its options: see --help.")
     sys.stdout.flush()
     sys.exit(code)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a config as plain values, with nothing left to be filled in."""
+    container: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return dict(container)
 
 
 def explain(error: Exception, config_name: str) -> str:

@@ -1,17 +1,17 @@
 """`python -m envs.certificate names=[gamepc,192.168.0.5]`: the certificate of a machine that games or runners reach."""
 
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from envs.app import OK, run_app
+from envs.app import OK, plain, run_app
 from envs.remote.security import make_certificate
 
 
-def main(config: DictConfig) -> int:
+def main(config: Any) -> int:
     """Write certificate and key, and say who needs which."""
-    names = [str(name) for name in OmegaConf.to_container(config.names) or []]  # type: ignore[union-attr]
-    certificate, key = make_certificate(names, Path(config.folder))
+    section = plain(config)
+    names = [str(name) for name in section["names"] or []]
+    certificate, key = make_certificate(names, Path(section["folder"]))
     print(
         f"Wrote {certificate} and {key}, valid for {', '.join(names)}.\n"
         f"This machine, which listens:  tls_certificate={certificate} tls_key={key}\n"

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
-from omegaconf import DictConfig, OmegaConf
 
 from envs.action_history import ACTION_HISTORY
-from envs.app import OK, run_app
+from envs.app import OK, plain, run_app
 from envs.arguments import build_section, check_choice, check_range, check_types
 from envs.errors import ConfigError
 from envs.factory import FRAME_STACK, TARGET, make_env
@@ -77,9 +76,9 @@ class ServeSettings:
         return [self.connect] if isinstance(self.connect, str) else list(self.connect)
 
 
-def main(config: DictConfig) -> int:
+def main(config: Any) -> int:
     """Serve until ctrl-C."""
-    section: Any = OmegaConf.to_container(config, resolve=True)
+    section = plain(config)
     env = section.pop("env")
     settings: ServeSettings = build_section(ServeSettings, section)
     logging.getLogger("envs").setLevel(logging.INFO if settings.verbose else logging.WARNING)
@@ -133,7 +132,12 @@ def _world(env: Mapping[str, Any], settings: ServeSettings, index: int, render_m
         config["max_frames"] = settings.max_steps
 
     def make(training: bool) -> gym.Env[Any, Any]:
-        return make_env(config, training=training, render_mode=render_mode)
+        try:
+            return make_env(config, training=training, render_mode=render_mode)
+        except ConfigError as error:
+            if settings.max_steps is None:
+                raise
+            raise ConfigError(f"max_steps sets env.max_frames, which not every env has. {error}") from error
 
     return World(make, None if settings.seed is None else settings.seed + index)
 

@@ -148,8 +148,9 @@ class RacingGameClient:
         plain = {str(game_id): _plain(action) for game_id, action in actions.items()}
         answer = self._ask("STEP_BATCH", **self._in_version_2({"actions": plain, "repeat": repeat}))
         states = {state.game_id: self._keep(state) for state in answer.states}
-        for game_id, error in answer.fields.get("errors", {}).items():
-            raise ServerError(str(error.get("message")), str(error.get("code")), int(game_id))
+        for number, text in answer.errors.items():
+            code = answer.fields["errors"][number].get("code", "")
+            raise ServerError(text, str(code), int(number))
         return states
 
     def config(self, **values: Any) -> dict[str, Any]:

@@ -210,18 +210,20 @@ class Seats:
 
     def _read(self, answer: Answer, seats: dict[int, int]) -> dict[int, State | Fault]:
         results: dict[int, State | Fault] = {}
-        for game, error in answer.fields.get("errors", {}).items():
-            results[seats[int(game)]] = Fault(str(error.get("message")))
-        for state in answer.states:
-            index = seats[state.game_id]
-            results[index] = self._checked(state, self._seats[index])
-        missing = set(seats.values()) - set(results)
-        if missing:
-            raise ProtocolError(f"Expected states of {len(seats)} games, got {len(seats) - len(missing)}.")
+        for game, index in seats.items():
+            state = next((one for one in answer.states if one.game_id == game), None)
+            if state is not None:
+                results[index] = self._checked(state, self._seats[index])
+            elif (error := answer.errors.get(str(game))) is not None:
+                results[index] = Fault(error)
+            else:
+                raise ProtocolError(f"Expected a state of game {game}, got {answer.kind} without it.")
         return results
 
     def _checked(self, state: State, seat: Seat) -> State | Fault:
         """Return a state that follows on from the last one; else ticks were lost, or done twice, on the way."""
+        assert self.observation_space is not None
+        spaces.assembled(self.observation_space, state.observation)
         before, seat.tick = seat.tick, state.tick
         if state.reset or state.ends_dropped:
             return state

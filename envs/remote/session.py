@@ -19,6 +19,9 @@ from envs.remote.lines import LineTooLongError
 from envs.remote.link import Link
 from envs.remote.view import RAW, decoded
 
+_NUMBER = (int, float)
+_STATE_1: dict[str, Any] = {"game_id": int, "reward": _NUMBER, "done": bool, "info": dict, "telemetry": dict}
+_STATE_2 = _STATE_1 | {"terminated": bool, "truncated": bool, "tick": int, "ticks": int, "age_s": _NUMBER}
 _MAX_BLOCK = 1 << 26
 _MAX_PIXELS = 1 << 24
 
@@ -68,6 +71,14 @@ class Answer:
     def kind(self) -> str:
         """Its type."""
         return str(self.fields.get("type"))
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What a batch has to say of games that have no state, by number."""
+        told = self.fields.get("errors")
+        if not isinstance(told, dict):
+            return {}
+        return {str(game): str(one.get("message") if isinstance(one, dict) else one) for game, one in told.items()}
 
 
 class Session:
@@ -183,6 +194,9 @@ class Session:
         frame = None
         if not isinstance(fields, dict):
             raise TypeError(f"a state that is {type(fields).__name__}")
+        for name, kind in (_STATE_1 if self.protocol == 1 else _STATE_2).items():
+            if not isinstance(fields.get(name), kind):
+                raise TypeError(f"a state whose {name} is {str(fields.get(name))[:40]}")
         shape = fields.get("frame_shape")
         if shape is not None:
             packed = {"dtype": "uint8", "shape": shape, "codec": fields.get("frame_codec", RAW)}

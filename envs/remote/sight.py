@@ -1,16 +1,15 @@
 """What an env shows of a remote game: observations and infos out of states, and out of faults."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces as gym_spaces
 
 from envs import contract
-from envs.errors import ProtocolError
 from envs.remote.seats import Fault
 from envs.remote.session import State
+from envs.remote.spaces import assembled
 
 Step = tuple[Any, float, bool, bool, dict[str, Any]]
 
@@ -50,28 +49,14 @@ class Sight:
         return observation, float(heard.reward), bool(heard.terminated), bool(heard.truncated), info
 
     def begin(self, state: State) -> tuple[Any, dict[str, Any]]:
-        """Return observation and info of a state.
-
-        Raises:
-            ProtocolError: the observation is not of the space that the server had announced.
-        """
-        self._last = self._observation(state.observation)
-        info = {name: np.array(value) if isinstance(value, list) else value for name, value in state.info.items()}
+        """Return observation and info of a state."""
+        self._last = assembled(self._space, state.observation)
+        info = {name: _as_array(value) if isinstance(value, list) else value for name, value in state.info.items()}
         skipped = 0 if state.reset else max(0, state.ticks - self._ticks)
         if self._is_free and not state.reset:  # its info is that of the last tick alone
             info[contract.FRAMES] = int(info.get(contract.FRAMES, 1)) * state.ticks
         self._last_info = info | self._link_info(float(state.age_s or 0.0), skipped)
         return self._last, self._last_info
-
-    def _observation(self, parts: Mapping[str, Any]) -> Any:
-        is_dict = isinstance(self._space, gym_spaces.Dict)
-        boxes = self._space.spaces if is_dict else {"obs": self._space}  # type: ignore[attr-defined]
-        for name, box in boxes.items():
-            part = parts.get(name)
-            if part is None or part.shape != box.shape or part.dtype != box.dtype:
-                came = "nothing" if part is None else f"{part.dtype} {part.shape}"
-                raise ProtocolError(f"Expected observation {name!r} as {box.dtype} {box.shape}, got {came}.")
-        return {name: parts[name] for name in boxes} if is_dict else parts["obs"]
 
     def _link_info(self, age_s: float, skipped: int) -> dict[str, Any]:
         half_round_trip_s, reconnects = self._link()
@@ -80,3 +65,12 @@ class Sight:
             contract.LINK_SKIPPED: skipped,
             contract.LINK_RECONNECTS: reconnects,
         }
+
+
+def _as_array(values: list[Any]) -> Any:
+    """Return the array that a list was where the game is; a list that was none stays one."""
+    try:
+        array = np.array(values)
+    except ValueError:
+        return values
+    return values if array.dtype == object else array

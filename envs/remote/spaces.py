@@ -1,5 +1,6 @@
 """Spaces in words that JSON has, so that a client builds policies for a game it has never seen."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,21 @@ def parts(space: spaces.Space[Any]) -> dict[str, spaces.Box]:
     if len(boxes) < len(found):
         raise ProtocolError(f"Expected observations that are boxes, or a Dict of boxes, to serve, got {space}.")
     return boxes
+
+
+def assembled(space: spaces.Space[Any], arrays: Mapping[str, Any]) -> Any:
+    """Return the observation of `space` that was told by name; the other way round than `parts`.
+
+    Raises:
+        ProtocolError: an array is missing, or of another form.
+    """
+    boxes = parts(space)
+    for name, box in boxes.items():
+        array = arrays.get(name)
+        if array is None or array.shape != box.shape or array.dtype != box.dtype:
+            came = "nothing" if array is None else f"{array.dtype} {array.shape}"
+            raise ProtocolError(f"Expected observation {name!r} as {box.dtype} {box.shape}, got {came}.")
+    return {name: arrays[name] for name in boxes} if isinstance(space, spaces.Dict) else arrays["obs"]
 
 
 def _bound(values: Any) -> Any:
