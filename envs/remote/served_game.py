@@ -91,7 +91,8 @@ class ServedGame:
             if not runs or self._is_paused or self._is_held():
                 return False
             try:
-                self._advance(self._command, 1)
+                if not self._needs_reset:  # it has ended already if it was in lock-step until its driver left
+                    self._advance(self._command, 1)
                 if self._needs_reset:
                     self._begin(None, None)
                     self._held_until = self._now() + self._hold_s

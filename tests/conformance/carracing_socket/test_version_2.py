@@ -299,6 +299,19 @@ def test_a_late_answer_is_not_taken_for_the_next(serve):
         assert client.ping()["type"] == "PONG"
 
 
+def test_a_game_that_was_left_after_an_end_runs_for_the_next_driver(serve, connect, eventually):
+    server = serve(step_s=0.002, max_frames=3)
+    client = connect(server.address)
+    client.hello(mode="lockstep")
+    client.state("RESET")
+    assert client.state("STEP", action={}, repeat=3)["done"] is True
+    client.close()
+    eventually(lambda: not server.games[0].is_leased)
+    old = connect(server.address)
+    old.send({"type": "SET_ACTION", "game_id": 0, "action": THROTTLE})
+    eventually(lambda: old.state()["telemetry"]["steps"] == 2)
+
+
 def test_an_env_that_fails_is_told_and_a_reset_builds_it_anew(serve, connect):
     server = serve()
     client = connect(server.address)
