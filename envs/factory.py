@@ -13,6 +13,7 @@ from envs.action_history import ACTION_HISTORY, ActionHistory, VectorActionHisto
 from envs.arguments import check_names, check_range, check_types
 from envs.capacity import Capacity
 from envs.errors import ConfigError
+from envs.findings import Finding
 from envs.seeds import episode_seeds, training_range_from
 from envs.wrappers import TrainingSeeds
 
@@ -111,6 +112,19 @@ def capacity(config: Mapping[str, Any], *, training: bool) -> Capacity | None:
     env_class = _env_class(config)
     count: Callable[[Mapping[str, Any]], Capacity] | None = getattr(env_class, "capacity", None)
     return None if count is None else count(_arguments(env_class, config, training))
+
+
+def diagnose(config: Mapping[str, Any], seconds: float) -> list[Finding]:
+    """Look at the games of an env that are elsewhere; its class has a method `diagnose(arguments, seconds)` for it.
+
+    Raises:
+        ConfigError: as for `make_env`, or the env has no games elsewhere.
+    """
+    env_class = _env_class(config)
+    look: Callable[[Mapping[str, Any], float], list[Finding]] | None = getattr(env_class, "diagnose", None)
+    if look is None:
+        raise ConfigError(f"{env_class.__name__} runs in this process: there is no link to look at.")
+    return look(_arguments(env_class, config, False), seconds)
 
 
 def _bare_env(config: Mapping[str, Any], training: bool, render_mode: str | None) -> gym.Env[Any, Any]:

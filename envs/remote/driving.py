@@ -133,11 +133,24 @@ def open_gate(
             "Expected either env.hosts=[pc1:5555,…], the servers to connect to, or env.listen=HOST:PORT, where those "
             "arrive that dial out (python -m envs.serve connect=HOST:PORT)."
         )
-    token = known_token(token)
     if listen is None:
-        context = connecting_context(tls_authority)
-        return HostsGate(hosts, token=token, context=context, read_timeout_s=read_timeout_s)
+        return hosts_gate(hosts, token=token, tls_authority=tls_authority, read_timeout_s=read_timeout_s)
     host, base_port = parse_address(listen, "env.listen")
     port = ports_of(base_port, runner=runner, games_per_runner=1, game=0, ports_per_game=1)[0]
     context = listening_context(tls_certificate, tls_key)
-    return ListenGate((host, port), token=token, context=context, read_timeout_s=read_timeout_s)
+    return ListenGate((host, port), token=known_token(token), context=context, read_timeout_s=read_timeout_s)
+
+
+def hosts_gate(
+    hosts: Sequence[str] | str, *, token: str | None, tls_authority: str | None, read_timeout_s: float
+) -> HostsGate:
+    """Return what leads to servers that listen.
+
+    Raises:
+        ConfigError: there is none, an address is wrong, or a file is.
+    """
+    named = [hosts] if isinstance(hosts, str) else list(hosts)
+    if not named:
+        raise ConfigError("Expected env.hosts=[pc1:5555,…]: the servers to connect to.")
+    context = connecting_context(tls_authority)
+    return HostsGate(named, token=known_token(token), context=context, read_timeout_s=read_timeout_s)

@@ -11,7 +11,10 @@ from gymnasium.error import ResetNeeded
 from envs.arguments import check_choice, check_types
 from envs.capacity import Capacity
 from envs.errors import ConfigError
-from envs.remote.driving import Driving, open_gate
+from envs.findings import Finding
+from envs.remote.diagnosis import diagnose
+from envs.remote.driving import Driving, hosts_gate
+from envs.remote.gates import HostsGate
 from envs.remote.messages import LOCKSTEP
 from envs.remote.spectator import Spectator
 
@@ -103,16 +106,7 @@ class RemoteEnv(gym.Env[Any, Any]):
         """
         if arguments.get("listen") is not None:
             return Capacity(None, 1)
-        gate = open_gate(
-            hosts=arguments.get("hosts", ()),
-            listen=None,
-            runner=0,
-            token=arguments.get("token"),
-            tls_certificate=None,
-            tls_key=None,
-            tls_authority=arguments.get("tls_authority"),
-            read_timeout_s=float(arguments.get("read_timeout_s", 10.0)),
-        )
+        gate = _gate_to_hosts(arguments)
         total = free = 0
         for place in gate.places:
             try:
@@ -123,6 +117,18 @@ class RemoteEnv(gym.Env[Any, Any]):
             free += int(session.handshake.get("free", session.num_games))
             session.close()
         return Capacity(total, free)
+
+    @classmethod
+    def diagnose(cls, arguments: Mapping[str, Any], seconds: float) -> list[Finding]:
+        """Look at all hosts.
+
+        Raises:
+            ConfigError: an argument is wrong, or there are no hosts.
+        """
+        if arguments.get("listen") is not None:
+            raise ConfigError("Servers that dial out come to runners: look at them from their side, or with env.hosts.")
+        gate = _gate_to_hosts(arguments)
+        return [finding for place in gate.places for finding in diagnose(gate, place, seconds)]
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, on the served env's track of `seed`.
@@ -179,6 +185,15 @@ class RemoteEnv(gym.Env[Any, Any]):
         if self._driving is None:
             raise ResetNeeded("RemoteEnv is closed.")
         return self._driving
+
+
+def _gate_to_hosts(arguments: Mapping[str, Any]) -> HostsGate:
+    return hosts_gate(
+        arguments.get("hosts", ()),
+        token=arguments.get("token"),
+        tls_authority=arguments.get("tls_authority"),
+        read_timeout_s=float(arguments.get("read_timeout_s", 10.0)),
+    )
 
 
 def plain_action(action: Any, space: gym.Space[Any]) -> Any:

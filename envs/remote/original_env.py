@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -12,8 +13,11 @@ from gymnasium.error import ResetNeeded
 
 from envs import contract
 from envs.arguments import check_range, check_types
+from envs.findings import Finding
 from envs.remote.addresses import parse_address
 from envs.remote.backoff import Backoff
+from envs.remote.diagnosis import diagnose
+from envs.remote.gates import HostsGate
 from envs.remote.racing_client import RacingGameClient, StateTuple
 
 FINAL_UNKNOWN = "final_unknown"  # True in the info of an end that the server did not show
@@ -71,6 +75,13 @@ class OriginalServerEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
         self._steps, self._is_running, self._reconnects = 0, False, 0
         self._was_connected = False
         self._last_info: dict[str, Any] = {}
+
+    @classmethod
+    def diagnose(cls, arguments: Mapping[str, Any], seconds: float) -> list[Finding]:
+        """Look at the server, as its only client."""
+        host = str(arguments.get("host", "127.0.0.1:5555"))
+        gate = HostsGate([host], token=None, context=None, read_timeout_s=float(arguments.get("read_timeout_s", 10.0)))
+        return list(diagnose(gate, host, seconds))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -97,7 +97,7 @@ class Session:
     """
 
     def __init__(self, link: Link, *, token: str | None = None, name: str = "the server") -> None:
-        self.link, self._token, self._name = link, token, name
+        self.link, self.token, self._name = link, token, name
         self.num_games = 0
         self.protocol = 1
         self.handshake: dict[str, Any] = {}
@@ -128,7 +128,7 @@ class Session:
 
     def hello(self, *, mode: str, games: int = 0) -> Answer:
         """Ask for version 2, and for as many games as are free, up to `games`; return the WELCOME."""
-        return self.request("HELLO", protocol=2, token=self._token, mode=mode, games=games)
+        return self.request("HELLO", protocol=2, token=self.token, mode=mode, games=games)
 
     def send(self, kind: str, **fields: Any) -> int:
         """Send a message, and return the number under which its answer will come."""
