@@ -70,17 +70,7 @@ def sb3_vector_env(config: Mapping[str, Any], *, num_envs: int, processes: bool,
         vector: VecEnv = SubprocVecEnv(builders)  # forkserver, or spawn: a fork beside torch's threads may hang
     else:
         vector = DummyVecEnv(builders)
-        _share_painter(vector)
     return VecFrameStack(VecTransposeImage(vector), n_stack=frame_stack(config), channels_order="first")
-
-
-def _share_painter(vector: DummyVecEnv) -> None:
-    """Let the envs of a process draw on one canvas, as they do in the suite's own vector env."""
-    envs: list[Any] = [env.unwrapped for env in vector.envs]
-    first, *others = envs
-    if hasattr(first, "share_painter"):
-        for env in others:
-            env.share_painter(first)
 
 
 class PlainEncoder(BaseFeaturesExtractor):

@@ -18,7 +18,7 @@ from envs.carracing import telemetry
 from envs.carracing.early_end import EarlyEnd
 from envs.carracing.exact import PIXELS
 from envs.carracing.game import FRAMES_PER_S, CarRacingGame
-from envs.carracing.renderers import RENDERERS, Painter, Screen
+from envs.carracing.renderers import EXACT, RENDERERS, Painter, Screen
 from envs.carracing.shaping import Shaping
 from envs.carracing.track import road_edges
 from envs.errors import ConfigError
@@ -171,10 +171,6 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         info = {**self._info(reading, frames=frames), **extra}
         return self._observation(reading), reward, terminated, truncated, info
 
-    def share_painter(self, other: "CarRacingEnv") -> None:
-        """Draw with the canvas of `other`, an env with the same arguments: many canvases would not fit the caches."""
-        self._painter = other._painter
-
     @property
     def road_edges(self) -> npt.NDArray[np.float64]:
         """The left and the right edge of this episode's road, `(2, N, 2)` metres."""
@@ -183,7 +179,7 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
 
     def stock_view(self) -> npt.NDArray[np.uint8]:
         """Return what Gymnasium's env observes now, `(96, 96, 3)` uint8, whatever this one does."""
-        return self._screen.observe(self._game)
+        return Painter(EXACT, PIXELS, grayscale=False).observe(self._game)
 
     def game_telemetry(self) -> dict[str, Any]:
         """Return car and tiles in Box2D's units and signs, see `telemetry.of_game`."""

@@ -1,5 +1,6 @@
 """Who draws CarRacing: the choice of renderer, on the way from a game to an observation or to a window."""
 
+import threading
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,8 +23,18 @@ class Renderer(Protocol):
         """Return `(96, 96, 3)` RGB, or `(96, 96, 1)` grey, uint8."""
 
 
+class _OfThread(threading.local):
+    """The renderers of a thread: all its games are drawn on the same canvas, for many would not fit the caches."""
+
+    def __init__(self) -> None:
+        self.renderers: dict[tuple[str, bool], Renderer] = {}
+
+
+_OF_THREAD = _OfThread()
+
+
 class Painter:
-    """Make image observations.
+    """Make image observations; any thread may ask for one.
 
     Args:
         renderer: `exact` or `fast`.
@@ -32,13 +43,20 @@ class Painter:
     """
 
     def __init__(self, renderer: str, image_size: int, *, grayscale: bool) -> None:
-        self._renderer: Renderer = ExactRenderer() if renderer == EXACT else FastRenderer(grayscale=grayscale)
+        self._kind = (renderer, grayscale and renderer == FAST)
         self._image_size, self._is_grayscale = image_size, grayscale
         self.space = spaces.Box(0, 255, (image_size, image_size, 1 if grayscale else 3), np.uint8)
 
     def observe(self, game: CarRacingGame) -> npt.NDArray[np.uint8]:
         """Return `(S, S, 1)` or `(S, S, 3)` uint8."""
-        return preprocess(self._renderer.pixels(game), self._image_size, grayscale=self._is_grayscale)
+        return preprocess(self._renderer().pixels(game), self._image_size, grayscale=self._is_grayscale)
+
+    def _renderer(self) -> Renderer:
+        renderers = _OF_THREAD.renderers
+        if self._kind not in renderers:
+            name, is_grey = self._kind
+            renderers[self._kind] = ExactRenderer() if name == EXACT else FastRenderer(grayscale=is_grey)
+        return renderers[self._kind]
 
 
 class Screen:
@@ -46,11 +64,6 @@ class Screen:
 
     def __init__(self) -> None:
         self._renderer: ExactRenderer | None = None
-
-    def observe(self, game: CarRacingGame) -> npt.NDArray[np.uint8]:
-        """Return Gymnasium's observation, `(96, 96, 3)` uint8."""
-        self._renderer = self._renderer or ExactRenderer()
-        return self._renderer.pixels(game)
 
     def render(self, game: CarRacingGame, mode: str) -> Any:
         """Return `(400, 600, 3)` for `rgb_array` and `(96, 96, 3)` for `state_pixels`; show a window for `human`."""

@@ -38,8 +38,6 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
         self.num_envs = num_envs
         self.render_mode = arguments.get("render_mode")
         self._envs = [CarRacingEnv(**arguments) for _ in range(num_envs)]
-        for env in self._envs[1:]:
-            env.share_painter(self._envs[0])
         self._seeds = seeds
         self.single_observation_space = self._envs[0].observation_space
         self.single_action_space = self._envs[0].action_space
