@@ -3,7 +3,7 @@
 import hmac
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from envs.remote import messages, replies
@@ -12,10 +12,10 @@ from envs.remote.messages import BAD_GAME_ID, MAX_REPEAT, Message, MessageError
 from envs.remote.served_game import ServedGame
 from envs.remote.snapshot import Told
 from envs.remote.spaces import describe
-from envs.remote.view import View
+from envs.remote.view import RGB, View
 
 PROTOCOL = 2
-FEATURES = ("step", "batch", "seed", "bin", "wait", "lease", "obs", "claim")
+FEATURES = ("step", "batch", "seed", "bin", "wait", "lease", "obs", "claim", "look")
 LINE_LIMIT = 1 << 20  # bytes of a client's line
 
 
@@ -148,6 +148,10 @@ class Conversation:
         told = game.state(self, wait_ticks=message.wait_ticks, timeout_s=message.timeout_ms / 1000)
         return replies.state(told, self._view, message.request)
 
+    def _look(self, message: messages.Look) -> bytes:
+        view = replace(self._view, obs=False, frame=RGB, size=None)
+        return replies.state(self._game(message.game_id).look(), view, message.request)
+
     def _reset(self, message: messages.Reset) -> bytes:
         told = self._begin(message)
         if not self._is_negotiated:
@@ -215,6 +219,7 @@ _ANSWERS: dict[type[Message], Callable[[Conversation, Any], bytes]] = {
     messages.Hello: Conversation._hello,
     messages.SetAction: Conversation._set_action,
     messages.GetState: Conversation._get_state,
+    messages.Look: Conversation._look,
     messages.Reset: Conversation._reset,
     messages.ResetBatch: Conversation._reset_batch,
     messages.Step: Conversation._step,

@@ -16,7 +16,6 @@ from envs.remote.diagnosis import diagnose
 from envs.remote.driving import Driving, hosts_gate
 from envs.remote.gates import HostsGate
 from envs.remote.messages import LOCKSTEP
-from envs.remote.spectator import Spectator
 
 
 class RemoteEnv(gym.Env[Any, Any]):
@@ -74,13 +73,11 @@ class RemoteEnv(gym.Env[Any, Any]):
     ) -> None:
         given = {name: value for name, value in locals().items() if name != "self"}
         self._driving: Driving | None = None
-        self._spectator: Spectator | None = None
         given["hosts"] = [hosts] if isinstance(hosts, str) else list(hosts)
         check_types(type(self), given)
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = given.pop("render_mode")
-        self._arguments = given
         self._driving = driving = Driving(1, **given)
         assert driving.seats.observation_space is not None
         assert driving.seats.action_space is not None
@@ -164,19 +161,11 @@ class RemoteEnv(gym.Env[Any, Any]):
 
     def render(self) -> npt.NDArray[np.uint8] | None:  # type: ignore[override]
         """Return the game's picture, `(H, W, 3)` uint8, with `render_mode="rgb_array"`, else None."""
-        if self.render_mode is None or self._driving is None:
-            return None
-        place, game_id = self._driving.seats.place_of(0)
-        if self._spectator is None:
-            self._spectator = Spectator(self._arguments)
-        return self._spectator.picture(place, game_id)
+        return None if self.render_mode is None or self._driving is None else self._driving.seats.picture(0)
 
     def close(self) -> None:
         """Give the game back; a second call does nothing."""
         self._is_running = False
-        if self._spectator is not None:
-            self._spectator.close()
-            self._spectator = None
         if self._driving is not None:
             self._driving.close()
             self._driving = None

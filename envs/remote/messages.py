@@ -97,6 +97,14 @@ class GetState(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Look(Message):
+    """Ask for a picture of a game; what happened since the last state stays to be told."""
+
+    kind = "LOOK"
+    game_id: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reset(Message):
     """Begin an episode."""
 
@@ -238,6 +246,10 @@ def _get_state(fields: _Fields) -> Message:
     )
 
 
+def _look(fields: _Fields) -> Message:
+    return Look(request=fields.request, game_id=fields.game_id())
+
+
 def _reset(fields: _Fields) -> Message:
     seed, options = fields.raw("seed"), fields.raw("options")
     if seed is not None:
@@ -278,6 +290,7 @@ _READERS = {
     "STEP": _step,
     "STEP_BATCH": _step_batch,
     "GET_STATE": _get_state,
+    "LOOK": _look,
     "RESET": _reset,
     "RESET_BATCH": _reset_batch,
     "CONFIG": _config,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
 
 from envs.errors import ConfigError, ProtocolError, SimulatorUnavailable
 from envs.remote import spaces
@@ -121,10 +123,16 @@ class Seats:
         """The shortest that any of the servers has shown."""
         return min((server.session.round_trip_s for server in self._servers), default=0.0)
 
-    def place_of(self, index: int) -> tuple[str, int]:
-        """Return where the game of seat `index` is: its server's place, and its number there."""
-        server = self._seats[index].server
-        return ("" if server is None else server.place), self._seats[index].game_id
+    def picture(self, index: int) -> npt.NDArray[np.uint8] | None:
+        """Return what a game looks like, `(H, W, 3)` uint8; None if it is lost, or has no pictures.
+
+        Raises:
+            SimulatorUnavailable: its server is gone.
+        """
+        seat = self._seats[index]
+        return (
+            None if seat.server is None else seat.server.session.request("LOOK", game_id=seat.game_id).states[0].frame
+        )
 
     def reset(self, seeds: Mapping[int, int | None], options: dict[str, Any] | None = None) -> dict[int, State | Fault]:
         """Begin episodes of the games that `seeds` names, those first got back that were lost.

@@ -181,6 +181,18 @@ class ServedGame:
             delivery = fold.take() if fold.is_open else Delivery(self._snapshot, info=self._current().info)
             return self._tell(reader, delivery)
 
+    def look(self) -> Told:
+        """Show the game as it is; nobody's sums change.
+
+        Raises:
+            MessageError: the env failed, or no episode has begun.
+        """
+        with self._changed:
+            if self._failure is not None or self._snapshot is None:
+                raise self._error(messages.ENV_ERROR, self._failure or "No episode has begun: send RESET.")
+            self._complete(self._snapshot)
+            return Told(self.game_id, Delivery(self._snapshot, info=self._snapshot.info))
+
     def close(self) -> None:
         """Close the env."""
         with self._changed:

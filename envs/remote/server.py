@@ -127,13 +127,16 @@ class GameServer:
     def _dial(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
         connect = tcp(host, port, context)
         while not self._is_closing.is_set():
-            waits = Backoff(first_s=0.5, most_s=10.0, attempts=1_000_000).waits()
+            waits = Backoff(first_s=0.2, most_s=2.0, attempts=1_000_000).waits()
+            is_news = True
             while not self._is_closing.is_set():
                 try:
                     connection = connect(10.0)
                     break
                 except OSError as error:
-                    log.info("%s:%d does not answer (%s); trying again.", host, port, error)
+                    if is_news:
+                        log.info("%s:%d does not answer (%s); trying until it does.", host, port, error)
+                    is_news = False
                     self._is_closing.wait(next(waits))
             else:
                 return
@@ -145,7 +148,7 @@ class GameServer:
                 with self._lock:
                     self._connections.discard(connection)
                 _hang_up(connection)
-            self._is_closing.wait(0.5)
+            self._is_closing.wait(0.2)  # somebody who hangs up at once shall not keep a core busy
 
     def _serve(self, connection: socket.socket, peer: str, context: ssl.SSLContext | None) -> None:
         with self._lock:

@@ -364,3 +364,19 @@ def test_a_game_stands_still_when_its_driver_has_left(serve, connect, eventually
     assert watcher.state()["telemetry"]["steps"] == stopped
     watcher.send({"type": "SET_ACTION", "action": {}})
     eventually(lambda: watcher.state()["telemetry"]["steps"] > stopped)
+
+
+@pytest.mark.parametrize("mode", ["lockstep", "free"])
+def test_a_driven_game_can_be_looked_at_without_losing_anything(serve, mode):
+    server = serve(step_s=0.002)
+    env = RemoteEnv(hosts=hosts_of(server), mode=mode, render_mode="rgb_array")
+    env.reset(seed=2)
+    ticks = 0
+    for _ in range(5):
+        picture = env.render()
+        assert picture.shape == (96, 96, 3)
+        ticks += env.step(np.array([0.0, 0.5, 0.0], np.float32))[4]["frames"]
+        if mode == "lockstep":
+            np.testing.assert_array_equal(env.render(), server.truth[0].stock_view())
+    assert ticks == env._driving.seats._seats[0].tick
+    env.close()
