@@ -53,6 +53,7 @@ def test_troubles_are_named_with_their_cures(serve_process, doctor):
     assert [cure.split()[1] for cure in cures] == ["A", "Set", "Nothing"]  # firewall or frozen; token; refused
 
 
+@pytest.mark.slow
 def test_the_original_loses_ends(serve_process, doctor):
     process = serve_process("port=0", "strict=true", "host=127.0.0.1", "render=none", "max_steps=10")
     done = doctor("env=remote_original", f"env.host={host(process)}", "seconds=1.0")

@@ -53,6 +53,7 @@ def test_a_killed_game_ends_its_episode_and_comes_back_on_the_same_port(serve_pr
     envs.close()
 
 
+@pytest.mark.slow
 def test_a_game_that_moves_to_another_server_is_found_there(serve_process):
     dying, spare = serve_process("port=0", *DUMMY), serve_process("port=0", "num_games=2", *DUMMY)
     envs = vector(2, [host(dying), host(spare)])
@@ -109,6 +110,7 @@ def test_a_game_that_does_not_come_back_is_an_error_that_says_what_to_do(serve_p
     envs.close()
 
 
+@pytest.mark.slow
 def test_a_game_that_is_lost_again_and_again_ends_the_run(serve_process, proxy):
     network = proxy(serve_process("port=0", *DUMMY).address)
     envs = vector(1, [network.host], max_faults=2)
@@ -127,7 +129,7 @@ def test_a_game_that_is_lost_again_and_again_ends_the_run(serve_process, proxy):
     envs.close()
 
 
-@pytest.mark.parametrize("how", ["byte by byte", "late"])
+@pytest.mark.parametrize("how", ["byte by byte", pytest.param("late", marks=pytest.mark.slow)])
 def test_a_slow_network_changes_nothing(serve_process, proxy, how):
     process = serve_process("port=0", "num_games=2", *DUMMY)
     network = proxy(process.address)
@@ -141,7 +143,7 @@ def test_a_slow_network_changes_nothing(serve_process, proxy, how):
     far.close()
 
 
-@pytest.mark.parametrize("how", ["silent", "cut", "twice"])
+@pytest.mark.parametrize("how", ["silent", *(pytest.param(how, marks=pytest.mark.slow) for how in ("cut", "twice"))])
 def test_a_broken_network_ends_the_episode_and_heals(serve_process, proxy, how):
     network = proxy(serve_process("port=0", *DUMMY).address)
     envs = vector(1, [network.host], read_timeout_s=0.3)
@@ -184,6 +186,7 @@ def test_two_runners_cannot_take_the_same_game(serve_process):
     vector(1, [host(process)], connect_timeout_s=5.0).close()
 
 
+@pytest.mark.timing
 def test_a_free_running_game_is_driven_in_real_time(serve_process):
     process = serve_process("port=0", *DUMMY)  # 20 ticks a second
     env = RemoteEnv(hosts=[host(process)], mode="free", action_repeat=2)

@@ -126,6 +126,7 @@ def test_a_game_that_dials_out_is_driven_by_who_listens(serve_process, certifica
         env.close()
 
 
+@pytest.mark.slow
 def test_a_stranger_that_dials_in_drives_nobody(serve_process, certificate):
     from envs.errors import SimulatorUnavailable
 
