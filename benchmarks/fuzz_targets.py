@@ -10,15 +10,16 @@ import numpy as np
 
 from envs.dummy import DummyEnv
 from envs.errors import ConfigError, SimulatorUnavailable
-from envs.remote import replies, seats
+from envs.remote import leases, replies
 from envs.remote.clock import RealTimeClock
 from envs.remote.conversation import LINE_LIMIT, Conversation, Service
 from envs.remote.fold import Account
 from envs.remote.gates import Gate
+from envs.remote.leases import SeatSettings
 from envs.remote.lines import LineBuffer, LineTooLongError
 from envs.remote.link import Link
 from envs.remote.messages import LINE_TOO_LONG, LOCKSTEP, MessageError
-from envs.remote.seats import Fault, Seats, SeatSettings
+from envs.remote.seats import Fault, Seats
 from envs.remote.served_game import ServedGame
 from envs.remote.session import Session
 from envs.remote.sight import Sight
@@ -146,8 +147,8 @@ class ClientTarget:
             driven = Seats(gate, 1, settings)
         except (SimulatorUnavailable, ConfigError):
             return
-        assert driven.observation_space is not None
-        sight = Sight(driven.observation_space, 1, is_free=False, link=lambda: (0.0, 0))
+        assert driven.leases.observation_space is not None
+        sight = Sight(driven.leases.observation_space, 1, is_free=False, link=lambda: (0.0, 0))
         actions: list[dict[int, Any]] = [{}, {0: [0.0, 0.0]}, {0: [0.0, 0.0]}]
         try:
             for action in actions:
@@ -157,7 +158,7 @@ class ClientTarget:
                     sight.step(heard)
                     break
                 observation, reward, *ends, info = sight.step(heard)
-                assert observation in driven.observation_space or np.isfinite(reward)
+                assert observation in driven.leases.observation_space or np.isfinite(reward)
                 assert all(isinstance(end, bool) for end in ends)
                 assert isinstance(info, dict)
         except SimulatorUnavailable:
@@ -168,4 +169,4 @@ class ClientTarget:
 
 def hurry() -> None:
     """Let nothing wait between attempts."""
-    seats._RETRY_S = 0.0
+    leases.RETRY_S = 0.0

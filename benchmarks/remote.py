@@ -58,7 +58,7 @@ def batch(hosts: list[str], **arguments: Any) -> Case:
     envs = RemoteVectorEnv(NUM_GAMES, hosts=hosts, **arguments)
     envs.reset(seed=0)
     assert envs._driving is not None
-    servers = envs._driving.seats._servers
+    servers = envs._driving.seats.leases.servers
     return envs.step, lambda: sum(one.session.link.counts.bytes_received for one in servers)
 
 
@@ -68,7 +68,7 @@ def single(host: str) -> Case:
     waiting = iter(envs)
     vector = SyncVectorEnv([lambda: next(waiting)] * NUM_GAMES, autoreset_mode=AutoresetMode.NEXT_STEP)
     vector.reset(seed=0)
-    links = [env._driving.seats._servers[0].session.link for env in envs if env._driving]
+    links = [env._driving.seats.leases.servers[0].session.link for env in envs if env._driving]
     return vector.step, lambda: sum(link.counts.bytes_received for link in links)
 
 

@@ -8,8 +8,9 @@ from envs.errors import ConfigError, SimulatorUnavailable
 from envs.ports import ports_of
 from envs.remote.addresses import parse_address
 from envs.remote.gates import Gate, HostsGate, ListenGate
+from envs.remote.leases import SeatSettings
 from envs.remote.messages import FREE, LOCKSTEP, MAX_REPEAT
-from envs.remote.seats import Fault, Seats, SeatSettings
+from envs.remote.seats import Fault, Seats
 from envs.remote.security import connecting_context, known_token, listening_context
 from envs.remote.session import State
 from envs.remote.sight import Sight
@@ -57,11 +58,11 @@ class Driving:
         except BaseException:
             self._gate.close()
             raise
-        self.ticks = self.seats.decision if ticks is None else ticks
-        assert self.seats.observation_space is not None
+        self.ticks = self.seats.leases.decision if ticks is None else ticks
+        assert self.seats.leases.observation_space is not None
         is_free = settings.mode == FREE
         self.sights = [
-            Sight(self.seats.observation_space, self.ticks, is_free=is_free, link=self._link) for _ in range(num)
+            Sight(self.seats.leases.observation_space, self.ticks, is_free=is_free, link=self._link) for _ in range(num)
         ]
         self._max_faults = int(arguments["max_faults"])
         self._faults_in_a_row = 0

@@ -79,10 +79,13 @@ class RemoteEnv(gym.Env[Any, Any]):
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.render_mode = given.pop("render_mode")
         self._driving = driving = Driving(1, **given)
-        assert driving.seats.observation_space is not None
-        assert driving.seats.action_space is not None
-        self.observation_space, self.action_space = driving.seats.observation_space, driving.seats.action_space
-        self.metadata = {**type(self).metadata, "render_fps": driving.seats.fps}
+        assert driving.seats.leases.observation_space is not None
+        assert driving.seats.leases.action_space is not None
+        self.observation_space, self.action_space = (
+            driving.seats.leases.observation_space,
+            driving.seats.leases.action_space,
+        )
+        self.metadata = {**type(self).metadata, "render_fps": driving.seats.leases.fps}
         self._is_running = False
 
     @property

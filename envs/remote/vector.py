@@ -49,10 +49,10 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         self.num_envs, self._seeds = num_envs, seeds
         self.render_mode = None
         self._driving = driving = Driving(num_envs, runner=runner, **_DEFAULTS | arguments)
-        assert driving.seats.observation_space is not None
-        assert driving.seats.action_space is not None
-        self.single_observation_space = driving.seats.observation_space
-        self.single_action_space = driving.seats.action_space
+        assert driving.seats.leases.observation_space is not None
+        assert driving.seats.leases.action_space is not None
+        self.single_observation_space = driving.seats.leases.observation_space
+        self.single_action_space = driving.seats.leases.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._done = np.zeros(num_envs, np.bool_)

@@ -167,7 +167,7 @@ def test_ticks_that_somebody_else_has_driven_are_noticed(serve_process):
     process = serve_process("port=0", *DUMMY)
     env = RemoteEnv(hosts=[host(process)])
     env.reset(seed=1)
-    session = env._driving.seats._servers[0].session
+    session = env._driving.seats.leases.servers[0].session
     session.request("STEP", game_id=0, action=[0.0, 0.0])
     *_, truncated, info = env.step(np.zeros(2, np.float32))
     assert truncated
