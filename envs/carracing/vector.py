@@ -3,18 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space, create_empty_array
 
-from envs.arguments import check_range
 from envs.carracing.env import CarRacingEnv
-from envs.errors import ConfigError
-from envs.merged_infos import MergedInfos
+from envs.native_vector import NativeVectorEnv, Step
 
 
-class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
+class CarRacingVectorEnv(NativeVectorEnv):
     """Step N CarRacings one after the other, as `SyncVectorEnv` would, without its cost of merging dicts.
 
     An env whose episode ended is reset by its next step, whose action it ignores (NEXT_STEP).
@@ -28,23 +23,14 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
         ConfigError: an argument has the wrong type or value.
     """
 
-    metadata = {**CarRacingEnv.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (Gymnasium's declaration)
+    metadata = {**CarRacingEnv.metadata, **NativeVectorEnv.metadata}  # noqa: RUF012 (Gymnasium's declaration)
 
     def __init__(self, num_envs: int = 1, *, seeds: Sequence[Iterator[int]] | None = None, **arguments: Any) -> None:
         self._envs: list[CarRacingEnv] = []  # Gymnasium closes them even if an argument is refused
-        check_range("num_envs", num_envs, 1)
-        if seeds is not None and len(seeds) != num_envs:
-            raise ConfigError(f"Expected a stream of seeds for each of the {num_envs} envs, got {len(seeds)}.")
-        self.num_envs = num_envs
+        self.check(num_envs, seeds)
         self.render_mode = arguments.get("render_mode")
         self._envs = [CarRacingEnv(**arguments) for _ in range(num_envs)]
-        self._seeds = seeds
-        self.single_observation_space = self._envs[0].observation_space
-        self.single_action_space = self._envs[0].action_space
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._done = np.zeros(num_envs, np.bool_)
-        self._kinds: dict[str, tuple[tuple[int, ...], Any]] = {}
+        self.set_up(num_envs, seeds, self._envs[0].observation_space, self._envs[0].action_space)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -55,42 +41,29 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
             seed: one for each env, or the first one's, to which the others count up, as in `SyncVectorEnv`.
             options: for each env.
         """
-        given = [None] * self.num_envs if seed is None else seed
-        each = [given + index for index in range(self.num_envs)] if isinstance(given, int) else list(given)
-        if len(each) != self.num_envs:
-            raise ValueError(f"Expected a seed for each of the {self.num_envs} envs, got {len(each)}.")
-        observations = self._empty_observations()
-        infos = MergedInfos(self.num_envs, self._kinds)
-        for index, env in enumerate(self._envs):
-            observation, info = env.reset(seed=self._seed(index, each[index]), options=options)
-            self._write(observations, index, observation)
-            infos.add(index, info)
+        rows = self.rows()
+        for index, (env, one) in enumerate(zip(self._envs, self.reset_seeds(seed), strict=True)):
+            observation, info = env.reset(seed=one, options=options)
+            rows.write(index, observation, 0.0, False, False, info)
         self._done[:] = False
-        return observations, infos.merged
+        return rows.observations, rows.infos
 
-    def step(
-        self, actions: npt.NDArray[Any]
-    ) -> tuple[Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: npt.NDArray[Any]) -> Step:
         """Step every env, or reset it if its episode has ended.
 
         Args:
             actions: `(N, A)`, or `(N,)` whole numbers.
         """
-        if len(actions) != self.num_envs:
-            raise ValueError(f"Expected an action for each of the {self.num_envs} envs, got {len(actions)}.")
-        observations = self._empty_observations()
-        rewards = np.zeros(self.num_envs)
-        terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
-        infos = MergedInfos(self.num_envs, self._kinds)
+        self.check_actions(actions)
+        rows = self.rows()
         for index, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
             if self._done[index]:
-                observation, info = env.reset(seed=self._seed(index, None))
+                observation, info = env.reset(seed=self.next_seed(index))
+                rows.write(index, observation, 0.0, False, False, info)
             else:
-                observation, rewards[index], terminated[index], truncated[index], info = env.step(action)
-            self._write(observations, index, observation)
-            infos.add(index, info)
-        self._done = terminated | truncated
-        return observations, rewards, terminated, truncated, infos.merged
+                rows.write(index, *env.step(action))
+        self._done = rows.terminated | rows.truncated
+        return rows.step()
 
     def render(self) -> tuple[Any, ...] | None:
         """Return each env's picture; None without a render mode."""
@@ -100,16 +73,3 @@ class CarRacingVectorEnv(VectorEnv[Any, Any, Any]):
         """Close every env."""
         for env in self._envs:
             env.close()
-
-    def _seed(self, index: int, given: int | None) -> int | None:
-        return next(self._seeds[index]) if given is None and self._seeds is not None else given
-
-    def _empty_observations(self) -> Any:
-        return create_empty_array(self.single_observation_space, self.num_envs, fn=np.empty)
-
-    def _write(self, observations: Any, index: int, observation: Any) -> None:
-        if isinstance(observations, dict):
-            for name, part in observation.items():
-                observations[name][index] = part
-        else:
-            observations[index] = observation

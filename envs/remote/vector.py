@@ -6,17 +6,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space, create_empty_array
 
-from envs.arguments import check_range
-from envs.errors import ConfigError
-from envs.merged_infos import MergedInfos
+from envs.native_vector import NativeVectorEnv, Step
 from envs.remote.driving import Driving
 from envs.remote.env import RemoteEnv, plain_action
 
 
-class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
+class RemoteVectorEnv(NativeVectorEnv):
     """Step N remote games, as `SyncVectorEnv` of `RemoteEnv` would, but all servers at the same time.
 
     A game whose episode ended, or that was lost, is reset by its next step, whose action it ignores (NEXT_STEP).
@@ -32,7 +28,7 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         SimulatorUnavailable: the servers have not as many games.
     """
 
-    metadata = {**RemoteEnv.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012 (Gymnasium's declaration)
+    metadata = {**RemoteEnv.metadata, **NativeVectorEnv.metadata}  # noqa: RUF012 (Gymnasium's declaration)
 
     def __init__(
         self,
@@ -43,20 +39,13 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
         **arguments: Any,
     ) -> None:
         self._driving: Driving | None = None
-        check_range("num_envs", num_envs, 1)
-        if seeds is not None and len(seeds) != num_envs:
-            raise ConfigError(f"Expected a stream of seeds for each of the {num_envs} envs, got {len(seeds)}.")
-        self.num_envs, self._seeds = num_envs, seeds
+        self.check(num_envs, seeds)
         self.render_mode = None
-        self._driving = driving = Driving(num_envs, runner=runner, **_DEFAULTS | arguments)
-        assert driving.seats.leases.observation_space is not None
-        assert driving.seats.leases.action_space is not None
-        self.single_observation_space = driving.seats.leases.observation_space
-        self.single_action_space = driving.seats.leases.action_space
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._done = np.zeros(num_envs, np.bool_)
-        self._kinds: dict[str, tuple[tuple[int, ...], Any]] = {}
+        self._driving = Driving(num_envs, runner=runner, **_DEFAULTS | arguments)
+        leases = self._driving.seats.leases
+        assert leases.observation_space is not None
+        assert leases.action_space is not None
+        self.set_up(num_envs, seeds, leases.observation_space, leases.action_space)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -67,46 +56,31 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             seed: one for each game, or the first one's, to which the others count up, as in `SyncVectorEnv`.
             options: for each game.
         """
-        given = [None] * self.num_envs if seed is None else seed
-        each = [given + index for index in range(self.num_envs)] if isinstance(given, int) else list(given)
-        if len(each) != self.num_envs:
-            raise ValueError(f"Expected a seed for each of the {self.num_envs} envs, got {len(each)}.")
-        driving = self._open()
-        states = driving.reset({index: self._seed(index, one) for index, one in enumerate(each)}, options)
-        observations = create_empty_array(self.single_observation_space, self.num_envs, fn=np.empty)
-        infos = MergedInfos(self.num_envs, self._kinds)
-        for index, state in states.items():
+        driving, rows = self._open(), self.rows()
+        for index, state in driving.reset(dict(enumerate(self.reset_seeds(seed))), options).items():
             observation, info = driving.sights[index].begin(state)
-            _write(observations, index, observation)
-            infos.add(index, info)
+            rows.write(index, observation, 0.0, False, False, info)
         self._done[:] = False
-        return observations, infos.merged
+        return rows.observations, rows.infos
 
-    def step(
-        self, actions: npt.NDArray[Any]
-    ) -> tuple[Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]:
+    def step(self, actions: npt.NDArray[Any]) -> Step:
         """Step every game, or reset it if its episode has ended.
 
         Args:
             actions: `(N, A)`, or `(N,)` whole numbers.
         """
-        if len(actions) != self.num_envs:
-            raise ValueError(f"Expected an action for each of the {self.num_envs} envs, got {len(actions)}.")
-        driving, space = self._open(), self.single_action_space
-        driven = {index: plain_action(actions[index], space) for index in np.flatnonzero(~self._done).tolist()}
-        begun = {index: self._seed(index, None) for index in np.flatnonzero(self._done).tolist()}
-        heard = driving.seats.advance(driven, driving.ticks, begun)
-        observations = create_empty_array(self.single_observation_space, self.num_envs, fn=np.empty)
-        rewards = np.zeros(self.num_envs)
-        terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
-        infos = MergedInfos(self.num_envs, self._kinds)
-        for index, one in heard.items():
-            driving.count(one)
-            observation, rewards[index], terminated[index], truncated[index], info = driving.sights[index].step(one)
-            _write(observations, index, observation)
-            infos.add(index, info)
-        self._done = terminated | truncated
-        return observations, rewards, terminated, truncated, infos.merged
+        self.check_actions(actions)
+        driving, rows = self._open(), self.rows()
+        driven = {
+            index: plain_action(actions[index], self.single_action_space)
+            for index in np.flatnonzero(~self._done).tolist()
+        }
+        begun = {index: self.next_seed(index) for index in np.flatnonzero(self._done).tolist()}
+        for index, heard in driving.seats.advance(driven, driving.ticks, begun).items():
+            driving.count(heard)
+            rows.write(index, *driving.sights[index].step(heard))
+        self._done = rows.terminated | rows.truncated
+        return rows.step()
 
     def close_extras(self, **kwargs: Any) -> None:
         """Give all games back."""
@@ -119,20 +93,9 @@ class RemoteVectorEnv(VectorEnv[Any, Any, Any]):
             raise RuntimeError("RemoteVectorEnv is closed.")
         return self._driving
 
-    def _seed(self, index: int, given: int | None) -> int | None:
-        return next(self._seeds[index]) if given is None and self._seeds is not None else given
-
 
 _DEFAULTS = {
     name: parameter.default
     for name, parameter in inspect.signature(RemoteEnv).parameters.items()
     if name != "render_mode"
 }
-
-
-def _write(observations: Any, index: int, observation: Any) -> None:
-    if isinstance(observations, dict):
-        for name, part in observation.items():
-            observations[name][index] = part
-    else:
-        observations[index] = observation
