@@ -14,7 +14,7 @@ from envs.action_history import ACTION_HISTORY
 from envs.app import OK, plain, run_app
 from envs.arguments import build_section, check_choice, check_range, check_types
 from envs.errors import ConfigError
-from envs.factory import FRAME_STACK, TARGET, make_env
+from envs.factory import FRAME_STACK, make_env
 from envs.flags import rewritten
 from envs.remote.addresses import parse_address
 from envs.remote.clock import RealTimeClock
@@ -95,7 +95,7 @@ def main(config: Any) -> int:
     service = Service(
         games=games,
         clock=RealTimeClock(1.0 / games[0].world.fps),
-        env_id=str(env.get(TARGET)).rpartition(".")[2],
+        env_id=games[0].world.env_id,
         token=token,
         tell_token=bool(settings.targets),
     )

@@ -62,6 +62,7 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         ConfigError: an argument has the wrong type or value.
     """
 
+    served_as = "CarRacing-v3"  # its name to clients of a server
     vector_env = "envs.carracing.vector.CarRacingVectorEnv"  # what steps many, see envs.factory.make_vector_env
     metadata = {"render_modes": ["human", "rgb_array", "state_pixels"], "render_fps": FRAMES_PER_S}  # noqa: RUF012 (Gymnasium's declaration)
 

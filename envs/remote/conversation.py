@@ -111,7 +111,8 @@ class Conversation:
 
     def _hello(self, message: messages.Hello) -> bytes:
         token = self._service.token
-        if token is not None and not hmac.compare_digest((message.token or "").encode(), token.encode()):
+        told = (message.token or "").encode(errors="replace")
+        if token is not None and not hmac.compare_digest(told, token.encode()):
             raise MessageError(messages.AUTH_REQUIRED, "This server wants a token: this is not it.")
         self._is_known = self._is_negotiated = True
         self._view = self._view.changed({"mode": message.mode})

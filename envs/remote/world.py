@@ -32,7 +32,7 @@ class World:
 
     What an env may have to be served better than any other: `action_repeat`, an attribute that holds the physics frames
     of a step; `step_controls(controls)`, a step with `[steer, throttle, brake]` whatever its action space is;
-    `stock_view()`, the picture of the game that it stands for; `game_telemetry()`, plain values; `road_edges`.
+    `served_as`, its name to clients; `stock_view()`, the picture of the game that it stands for; `game_telemetry()`, plain values; `road_edges`.
 
     Args:
         make: builds the env, with the rules of training or without.
@@ -48,6 +48,7 @@ class World:
         self.observation_space, self.action_space = self._env.observation_space, self._env.action_space
         #: ticks in one decision, as the env was configured
         self.decision = int(getattr(self._env.unwrapped, "action_repeat", 1))
+        self.env_id = str(getattr(self._env.unwrapped, "served_as", type(self._env.unwrapped).__name__))
         self.fps = float(self._env.metadata.get("render_fps") or _DEFAULT_FPS)
 
     def reset(self, *, seed: int | None, options: dict[str, Any] | None, training: bool) -> tuple[Any, dict[str, Any]]:
