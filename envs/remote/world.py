@@ -32,7 +32,8 @@ class World:
 
     What an env may have to be served better than any other: `action_repeat`, an attribute that holds the physics frames
     of a step; `step_controls(controls)`, a step with `[steer, throttle, brake]` whatever its action space is;
-    `served_as`, its name to clients; `stock_view()`, the picture of the game that it stands for; `game_telemetry()`, plain values; `road_edges`.
+    `stock_view()`, the picture of the game that it stands for; `game_telemetry()`, plain values; `road_edges`; and
+    `served_as`, its name to clients.
 
     Args:
         make: builds the env, with the rules of training or without.
