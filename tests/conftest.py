@@ -115,3 +115,30 @@ def eventually():
             time.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def serve_here():
+    """Return a function that serves envs in this process and returns the server; `host` is its HOST:PORT."""
+    from envs.remote.clock import RealTimeClock
+    from envs.remote.conversation import Service
+    from envs.remote.served_game import ServedGame
+    from envs.remote.server import GameServer
+    from envs.remote.world import World
+
+    servers = []
+
+    def serve(make, num_games=1, *, step_s=0.02, hold_s=0.5, seed=None, token=None, **limits):
+        seeds = [None if seed is None else seed + index for index in range(num_games)]
+        games = [ServedGame(index, World(make, one), hold_s=hold_s) for index, one in enumerate(seeds)]
+        service = Service(games=games, clock=RealTimeClock(step_s), env_id=games[0].world.env_id, token=token)
+        server = GameServer(service, **limits)
+        servers.append(server)
+        server.games = games
+        server.address = server.listen("127.0.0.1", 0)
+        server.host = f"{server.address[0]}:{server.address[1]}"
+        return server
+
+    yield serve
+    for server in servers:
+        server.close()

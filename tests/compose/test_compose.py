@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from envs.carracing.env import CarRacingEnv
 from envs.errors import ConfigError
 from experiments.algorithm import build_config
 from experiments.checks import check_run
@@ -25,6 +26,7 @@ def presets():
     ]
 
 
+HOSTS = {"remote": "env.hosts=[{}]", "remote_original": "env.host={}"}  # envs whose games are elsewhere
 SIGHTLESS = "mlp"  # needs an observation without an image
 
 
@@ -35,16 +37,25 @@ def assert_starts(config):
     assert rllib.num_env_runners == plan.num_env_runners
 
 
+@pytest.fixture(scope="module")
+def served_races(serve_here):
+    """Where as many games are served as the default number of envs wants."""
+    return serve_here(lambda training: CarRacingEnv(training=training, render_mode="rgb_array"), 16).host
+
+
 def points():
-    """Return every model in every env, and every model with every algorithm."""
-    in_envs = itertools.product(options("env"), options("model"), ["sac"])
+    """Return every model in every env (one where the games are elsewhere), and every model with every algorithm."""
+    in_envs = itertools.product(set(options("env")) - set(HOSTS), options("model"), ["sac"])
+    elsewhere = itertools.product(HOSTS, ["cnn"], ["sac"])
     with_algos = itertools.product(["dummy"], options("model"), options("algo"))
-    return sorted({*in_envs, *with_algos})
+    return sorted({*in_envs, *elsewhere, *with_algos})
 
 
 @pytest.mark.parametrize(("env", "model", "algo"), points())
-def test_every_point_can_start(compose, tmp_path, env, model, algo):
-    config = compose(f"env={env}", f"model={model}", f"algo={algo}", f"paths.outputs={tmp_path}")
+def test_every_point_can_start(compose, tmp_path, env, model, algo, request):
+    elsewhere = HOSTS.get(env)
+    hosts = [] if elsewhere is None else [elsewhere.format(request.getfixturevalue("served_races"))]
+    config = compose(f"env={env}", f"model={model}", f"algo={algo}", f"paths.outputs={tmp_path}", *hosts)
     if model != SIGHTLESS:
         assert_starts(config)
         return

@@ -10,11 +10,6 @@ from omegaconf import OmegaConf
 from envs.contract import ALWAYS_IN_INFO
 from envs.dummy import DummyEnv
 from envs.factory import make_env, make_vector_env
-from envs.remote.clock import RealTimeClock
-from envs.remote.conversation import Service
-from envs.remote.served_game import ServedGame
-from envs.remote.server import GameServer
-from envs.remote.world import World
 from envs.stacking import observation_parts, stacked_space
 
 CONFIGS = sorted((Path(__file__).parents[2] / "conf" / "env").glob("*.yaml"))
@@ -33,14 +28,9 @@ def config(request):
 
 
 @pytest.fixture(scope="module")
-def served_dummies():
+def served_dummies(serve_here):
     """Where enough dummy envs are served for what a test drives at the same time."""
-    worlds = [World(lambda training: DummyEnv(training=training, render_mode="rgb_array")) for _ in range(8)]
-    games = [ServedGame(index, world) for index, world in enumerate(worlds)]
-    server = GameServer(Service(games=games, clock=RealTimeClock(0.05), env_id="DummyEnv"))
-    host, port = server.listen("127.0.0.1", 0)
-    yield f"{host}:{port}"
-    server.close()
+    return serve_here(lambda training: DummyEnv(training=training, render_mode="rgb_array"), 8).host
 
 
 def rollout(env, seed):

@@ -11,6 +11,7 @@ import time
 import psutil
 import pytest
 
+from envs.dummy import DummyEnv
 from envs.remote.env import RemoteEnv
 from envs.remote.racing_client import RacingGameClient
 from envs.remote.security import connecting_context
@@ -24,17 +25,9 @@ def test_nothing_listens_beyond_this_machine(serve_process):
     assert listening == ["127.0.0.1"]
 
 
-def test_a_client_that_says_nothing_loses_its_place(serve_process, monkeypatch):
-    from envs.dummy import DummyEnv
-    from envs.remote.clock import RealTimeClock
-    from envs.remote.conversation import Service
-    from envs.remote.served_game import ServedGame
-    from envs.remote.server import GameServer
-    from envs.remote.world import World
-
-    games = [ServedGame(0, World(lambda training: DummyEnv(training=training)))]
-    server = GameServer(Service(games=games, clock=RealTimeClock(0.05), env_id="Dummy"), max_clients=1, silence_s=0.3)
-    address = server.listen("127.0.0.1", 0)
+def test_a_client_that_says_nothing_loses_its_place(serve_here):
+    server = serve_here(lambda training: DummyEnv(training=training), max_clients=1, silence_s=0.3)
+    address = server.address
     silent = socket.create_connection(address, timeout=5.0)
     assert json.loads(silent.makefile("rb").readline())["type"] == "HANDSHAKE"
     with pytest.raises(ConnectionError, match="places"):
@@ -45,7 +38,6 @@ def test_a_client_that_says_nothing_loses_its_place(serve_process, monkeypatch):
         time.sleep(0.5)  # one that has spoken may think as long as it likes
         client.get_state()
     silent.close()
-    server.close()
 
 
 def test_a_hundred_connections_find_eight_places(serve_process):

@@ -196,6 +196,7 @@ def test_envs_are_closed_and_errors_name_the_seed(monkeypatch):
         return envs[-1]
 
     monkeypatch.setattr(drive_module, "make_env", make_env)
+    monkeypatch.setattr(drive_module, "capacity", lambda config, *, training: None)
     with pytest.raises(OSError, match="the link is gone") as caught:
         drive(OneAction(), {}, [10004, 10005], num_envs=2)
     assert caught.value.__notes__ == ["This happened on seed 10004, decision 1."]

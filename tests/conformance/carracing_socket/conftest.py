@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 
 from envs.carracing.env import CarRacingEnv
-from envs.remote.clock import RealTimeClock
-from envs.remote.conversation import Service
-from envs.remote.served_game import ServedGame
-from envs.remote.server import GameServer
 from envs.remote.strict import StrictServer
-from envs.remote.world import World
 
 
 class RawClient:
@@ -104,29 +99,22 @@ def connect():
 
 
 @pytest.fixture
-def serve():
+def serve(serve_here):
     """Return a function that serves CarRacings in this process, on a clock that may run faster than real time."""
     servers = []
 
-    def start(num_games=1, *, step_s=0.02, hold_s=0.5, seed=None, token=None, max_clients=8, silence_s=60.0, **env):
-        arguments = {"renderer": "fast", "image_size": 16} | env
-        games = [
-            ServedGame(
-                index,
-                World(
-                    lambda training: WatchedCarRacing(training=training, render_mode="rgb_array", **arguments),
-                    None if seed is None else seed + index,
-                ),
-                hold_s=hold_s,
-            )
-            for index in range(num_games)
-        ]
-        service = Service(games=games, clock=RealTimeClock(step_s), env_id="CarRacing-v3", token=token)
-        server = GameServer(service, max_clients=max_clients, silence_s=silence_s)
+    def start(num_games=1, *, step_s=0.02, hold_s=0.5, seed=None, token=None, **env):
+        arguments = {"renderer": "fast", "image_size": 16, "render_mode": "rgb_array"} | env
+        server = serve_here(
+            lambda training: WatchedCarRacing(training=training, **arguments),
+            num_games,
+            step_s=step_s,
+            hold_s=hold_s,
+            seed=seed,
+            token=token,
+        )
+        server.truth = [game.world._env for game in server.games]
         servers.append(server)
-        server.address = server.listen("127.0.0.1", 0)
-        server.games = games
-        server.truth = [game.world._env for game in games]
         return server
 
     yield start
