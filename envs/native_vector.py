@@ -11,7 +11,7 @@ from gymnasium.vector.utils import batch_space, create_empty_array
 
 from envs.arguments import check_range
 from envs.errors import ConfigError
-from envs.merged_infos import MergedInfos
+from envs.merged_infos import Kind, MergedInfos
 
 Step = tuple[Any, npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.bool_], dict[str, Any]]
 
@@ -25,7 +25,7 @@ class StepRows:
         kinds: see `MergedInfos`.
     """
 
-    def __init__(self, space: gym.Space[Any], num_envs: int, kinds: dict[str, tuple[tuple[int, ...], Any]]) -> None:
+    def __init__(self, space: gym.Space[Any], num_envs: int, kinds: dict[str, Kind]) -> None:
         self.observations: Any = create_empty_array(space, num_envs, fn=np.empty)
         self.rewards = np.zeros(num_envs)
         self.terminated, self.truncated = np.zeros(num_envs, np.bool_), np.zeros(num_envs, np.bool_)
@@ -87,7 +87,7 @@ class NativeVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(observation_space, num_envs)
         self.action_space = batch_space(action_space, num_envs)
         self._done = np.zeros(num_envs, np.bool_)
-        self._kinds: dict[str, tuple[tuple[int, ...], Any]] = {}
+        self._kinds: dict[str, Kind] = {}
 
     def rows(self) -> StepRows:
         """Return empty rows for a step."""

@@ -46,7 +46,7 @@ class ServeSettings:
     verbose: int = 1
     strict: bool = False
     hold_after_done: float = 0.5
-    max_clients: int = 8
+    max_clients: int | None = None
     token: str | None = None
     tls_certificate: str | None = None
     tls_key: str | None = None
@@ -57,7 +57,7 @@ class ServeSettings:
         check_types(type(self), vars(self))
         check_range("port", self.port, 0, 65535)
         check_range("num_games", self.num_games, 1, _MAX_GAMES)
-        check_range("max_clients", self.max_clients, 1)
+        check_range("max_clients", 1 if self.max_clients is None else self.max_clients, 1)
         check_range("hold_after_done", self.hold_after_done, 0.0, 60.0)
         check_range("verbose", self.verbose, 0, 1)
         if self.render is not None:
@@ -69,6 +69,14 @@ class ServeSettings:
         known_token(self.token)
         for address in self.targets:
             parse_address(address, "connect")
+        listens, dials = ("tls_certificate", "tls_key"), ("tls_authority",)
+        self._refuse(("token", "connect", *listens, *dials) if self.strict else (), "the original knows none of it")
+        self._refuse(listens if self.targets else dials, "who listens shows a certificate, who dials checks it")
+
+    def _refuse(self, names: Sequence[str], reason: str) -> None:
+        given = [name for name in names if getattr(self, name)]
+        if given:
+            raise ConfigError(f"{', '.join(given)} would be without effect here: {reason}. Leave it out.")
 
     @property
     def targets(self) -> list[str]:
@@ -100,10 +108,10 @@ def main(config: Any) -> int:
         tell_token=bool(settings.targets),
     )
     context = listening_context(settings.tls_certificate, settings.tls_key)
-    server = GameServer(service, max_clients=settings.max_clients, context=context)
+    authority = connecting_context(settings.tls_authority)
+    server = GameServer(service, max_clients=settings.max_clients or max(8, 2 * settings.num_games), context=context)
     try:
         if settings.targets:
-            authority = connecting_context(settings.tls_authority)
             server.dial([parse_address(target, "connect") for target in settings.targets], authority)
             where = "to " + ", ".join(settings.targets)
         else:
@@ -111,12 +119,12 @@ def main(config: Any) -> int:
             where = f"at {host}:{port}"
             if host not in _LOOPBACK and token is None:
                 log.warning("Whoever reaches %s:%d can drive these games. Set token=… or CHICANE_TOKEN.", host, port)
-        encrypted = ", encrypted" if context or settings.tls_authority else ""
+        encrypted = ", encrypted" if context or authority else ""
         num = settings.num_games
         print(
             f"Serving {num} game{'s' * (num > 1)} of {service.env_id} {where}{encrypted}. Ctrl-C ends it.", flush=True
         )
-        while not server.wait(3600.0):
+        while not server.wait(0.5):  # Windows delivers ctrl-C only between waits
             pass
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is closing already

@@ -107,7 +107,14 @@ def _check_capacity(env: dict[str, Any], plan: Plan) -> None:
     """Refuse more envs than there are games, where games are elsewhere."""
     limit = capacity(env, training=True)
     wanted = plan.num_env_runners * plan.envs_per_runner
-    if limit is None or limit.total is None:
+    if limit is None:
+        return
+    if limit.total is None:
+        if not env.get(EVALUATION):
+            logger.warning(
+                "Runners listen at env.listen: evaluations in between find no port, and are left out. Give them one of "
+                "their own that a server dials too: env.evaluation={listen: HOST:PORT}."
+            )
         return
     if wanted > limit.total:
         raise ConfigError(

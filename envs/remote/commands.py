@@ -1,6 +1,5 @@
 """What a client wants a game to do: from JSON's values to something that an env can be stepped with."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +11,8 @@ from envs.remote.messages import BAD_ACTION, UNSUPPORTED, MessageError
 from envs.remote.world import Outcome, World
 
 CONTROLS = ("steer", "gas", "brake")
+
+_MAX_NUMBER = 1e300
 
 Command = Callable[[int], Outcome]  # advances a game by so many ticks
 
@@ -51,7 +52,8 @@ def idle_command(world: World) -> Command:
 
 def _of_space(action: Any, space: spaces.Space[Any]) -> Any:
     if isinstance(space, spaces.Discrete):
-        if isinstance(action, bool) or not isinstance(action, int) or not space.contains(action):
+        first, num = int(space.start), int(space.n)
+        if isinstance(action, bool) or not isinstance(action, int) or not first <= action < first + num:
             raise MessageError(BAD_ACTION, f"Expected a whole number of {space}, got {_shown(action)}.")
         return action
     size = int(np.prod(space.shape or ()))
@@ -63,7 +65,8 @@ def _of_space(action: Any, space: spaces.Space[Any]) -> Any:
 
 
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not abs(value) <= _MAX_NUMBER:  # NaN is not, and a whole number may be beyond all floats
         raise MessageError(BAD_ACTION, f"Expected {name} of the action to be a finite number, got {_shown(value)}.")
     return float(value)
 

@@ -1,6 +1,7 @@
 """One client's conversation with the games of a server: lines in, bytes out. No sockets here."""
 
 import hmac
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from envs.remote.view import RGB, View
 PROTOCOL = 2
 FEATURES = ("step", "batch", "seed", "bin", "wait", "lease", "obs", "claim", "look")
 LINE_LIMIT = 1 << 20  # bytes of a client's line
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,16 @@ class Conversation:
         """Whether its answers hold pictures."""
         return self._view.has_pictures
 
+    @property
+    def wants_telemetry(self) -> bool:
+        """Whether its answers hold telemetry: the env's own observation is told without."""
+        return not self._view.obs
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the client has shown the token, if there is one."""
+        return self._is_known
+
     def greeting(self) -> bytes:
         """Return the HANDSHAKE, which comes before the client speaks."""
         service = self._service
@@ -88,7 +101,9 @@ class Conversation:
             return self.refusal(error)
 
     def refusal(self, error: MessageError) -> bytes:
-        """Return the answer to what cannot be obeyed."""
+        """Return the answer to what cannot be obeyed; a client without the token is told nothing else."""
+        if not self._is_known:
+            error = MessageError(messages.AUTH_REQUIRED, "This server wants a token: begin with HELLO.")
         self.is_over = self.is_over or error.code == messages.AUTH_REQUIRED
         if error.kind == messages.SetAction.kind and not (self._is_negotiated or self.is_over):
             return b""  # would be taken for the answer to the client's next message: games count it instead
@@ -108,6 +123,12 @@ class Conversation:
         except MessageError as error:
             error.request, error.kind = message.request, message.kind
             raise
+        except Exception as error:  # a bug of ours shall not cost the client its games
+            log.exception("%s of connection %d failed.", message.kind, self._number)
+            text = f"{message.kind} failed ({type(error).__name__}: {error})."
+            failure = MessageError(messages.ENV_ERROR, text[:200], request=message.request)
+            failure.kind = message.kind
+            raise failure from error
 
     def _hello(self, message: messages.Hello) -> bytes:
         token = self._service.token

@@ -134,6 +134,13 @@ def open_gate(
             "Expected either env.hosts=[pc1:5555,…], the servers to connect to, or env.listen=HOST:PORT, where those "
             "arrive that dial out (python -m envs.serve connect=HOST:PORT)."
         )
+    unused = {"tls_authority": tls_authority} if listen else {"tls_certificate": tls_certificate, "tls_key": tls_key}
+    given = [f"env.{name}" for name, value in unused.items() if value is not None]
+    if given:
+        raise ConfigError(
+            f"{', '.join(given)} would be without effect here: who listens (env.listen) shows tls_certificate, who "
+            "connects (env.hosts) checks it with tls_authority. Leave it out."
+        )
     if listen is None:
         return hosts_gate(hosts, token=token, tls_authority=tls_authority, read_timeout_s=read_timeout_s)
     host, base_port = parse_address(listen, "env.listen")

@@ -59,7 +59,9 @@ class HostsGate(Gate):
         host, port = self._addresses[place]
         name = f"The game server at {place}"
         link = Link(tcp(host, port, self._context), name=name, timeout_s=min(timeout_s, self._read_timeout_s))
-        return _greeted(Session(link, token=self._token, name=name))
+        session = _greeted(Session(link, token=self._token, name=name))
+        link.timeout_s = self._read_timeout_s  # what was left of the time to connect is no limit for answers
+        return session
 
 
 class ListenGate(Gate):
@@ -91,7 +93,7 @@ class ListenGate(Gate):
         link = Link(lambda _: self._accept(timeout_s), name=name, timeout_s=self._read_timeout_s)
         session = _greeted(Session(link, token=self._token, name=name))
         told = str(session.handshake.get("token", ""))
-        if self._token is not None and not hmac.compare_digest(told.encode(), self._token.encode()):
+        if self._token is not None and not hmac.compare_digest(told.encode(errors="replace"), self._token.encode()):
             session.link.close()
             raise ProtocolError(f"{name} does not know the token: set the same for both.")
         return session

@@ -57,6 +57,11 @@ class Link:
         """Whether there is a connection, as far as is known."""
         return self._socket is not None
 
+    @property
+    def connection(self) -> socket.socket | None:
+        """The connection, None without one."""
+        return self._socket
+
     def open(self, backoff: Backoff | None = None) -> None:
         """Connect, with as many attempts as `backoff` allows; None: one.
 
@@ -156,7 +161,8 @@ class Link:
 def keep_alive(connection: socket.socket) -> None:
     """Let TCP find out within a minute that the other end's machine is gone: a reader would wait for ever."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+    idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"  # macOS has another name
+    for name, seconds in ((idle, 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):  # not all systems have all of them
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
 

@@ -13,6 +13,7 @@ from gymnasium.error import ResetNeeded
 
 from envs import contract
 from envs.arguments import check_range, check_types
+from envs.capacity import Capacity
 from envs.findings import Finding
 from envs.remote.addresses import parse_address
 from envs.remote.backoff import Backoff
@@ -77,6 +78,11 @@ class OriginalServerEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
         self._last_info: dict[str, Any] = {}
 
     @classmethod
+    def capacity(cls, arguments: Mapping[str, Any]) -> Capacity:
+        """Return one: such a server has one client."""
+        return Capacity(1, 1)
+
+    @classmethod
     def diagnose(cls, arguments: Mapping[str, Any], seconds: float) -> list[Finding]:
         """Look at the server, as its only client."""
         host = str(arguments.get("host", "127.0.0.1:5555"))
@@ -92,9 +98,14 @@ class OriginalServerEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
             SimulatorUnavailable: the server does not answer.
         """
         super().reset(seed=seed)
-        if not self._client.connected:
+        try:
+            if not self._client.connected:
+                self._connect()
+            state = self._client.reset(self._game_id)
+        except OSError:  # it has gone since the last episode: the original ends when its client leaves
+            self._client.disconnect()
             self._connect()
-        state = self._client.reset(self._game_id)
+            state = self._client.reset(self._game_id)
         self._is_running = True
         self._steps = 0
         return self._see(state, frames=0)
@@ -172,6 +183,7 @@ class OriginalServerEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
             contract.LAP: int(bool(info.get("lap_finished", False))),
             contract.OFF_TRACK: bool(info.get(contract.OFF_TRACK, False)),
             contract.FRAMES: frames,
+            contract.LINK_AGE_S: 0.5 * self._client.round_trip_s,
             contract.LINK_SKIPPED: max(0, self._steps - before - 1) if frames else 0,
             contract.LINK_RECONNECTS: self._reconnects,
         }

@@ -87,6 +87,16 @@ class RacingGameClient:
         return self._session.link.is_open
 
     @property
+    def round_trip_s(self) -> float:
+        """The shortest that was seen."""
+        return self._session.round_trip_s
+
+    @property
+    def socket(self) -> Any:
+        """The connection, None without one."""
+        return self._session.link.connection
+
+    @property
     def protocol(self) -> int:
         """Version that is spoken."""
         return self._session.protocol

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from envs.remote import messages
@@ -22,6 +22,19 @@ class Reader(Protocol):
     @property
     def wants_pictures(self) -> bool:
         """Whether its answers hold pictures, which must then be drawn before an episode's end is gone."""
+
+    @property
+    def wants_telemetry(self) -> bool:
+        """Whether its answers hold telemetry, which must be read before that."""
+
+
+class _Onlooker:
+    """Who wants to see, and nothing else."""
+
+    wants_pictures, wants_telemetry = True, True
+
+
+_ONLOOKER = _Onlooker()
 
 
 class ServedGame:
@@ -86,6 +99,8 @@ class ServedGame:
 
     def tick(self) -> bool:
         """Advance a free-running game by one tick, if there is no reason to wait; return whether it did."""
+        if self._mode != FREE or self._snapshot is None:  # without the lock: whoever steps it may hold that for long
+            return False
         with self._changed:
             runs = self._mode == FREE and self._snapshot is not None and self._failure is None
             if not runs or self._is_paused or self._is_held():
@@ -99,7 +114,6 @@ class ServedGame:
             except MessageError:
                 pass  # it is kept for whoever reads next
             self._ticked_at.append(self._now())
-            self._changed.notify_all()
             return True
 
     def set_action(self, reader: Reader, action: Any) -> None:
@@ -154,8 +168,6 @@ class ServedGame:
             self._lease(reader)
             fold = self._fold(reader)
             self._mode, self._command, self._training = mode, self._idle, training
-            if self._failure is not None:
-                self.world.rebuild()
             self._begin(seed, options)
             fold.discard()
             self._held_until = 0.0
@@ -190,7 +202,8 @@ class ServedGame:
         with self._changed:
             if self._failure is not None or self._snapshot is None:
                 raise self._error(messages.ENV_ERROR, self._failure or "No episode has begun: send RESET.")
-            self._complete(self._snapshot)
+            if self._snapshot.picture is None:
+                self._complete(self._snapshot, [_ONLOOKER])
             return Told(self.game_id, Delivery(self._snapshot, info=self._snapshot.info))
 
     def close(self) -> None:
@@ -241,8 +254,8 @@ class ServedGame:
         )
         self._snapshot = snapshot
         self._needs_reset = outcome.terminated or outcome.truncated
-        if self._needs_reset and any(reader.wants_pictures for reader in self._folds):
-            self._complete(snapshot)  # the next episode will have replaced it when somebody reads
+        if self._needs_reset:  # the next episode will have replaced it when somebody reads
+            self._complete(snapshot, self._folds)
         for fold in self._folds.values():
             fold.add(
                 snapshot,
@@ -252,18 +265,20 @@ class ServedGame:
                 info=outcome.info,
                 ticks=outcome.ticks,
             )
+        self._changed.notify_all()
 
     def _begin(self, seed: int | None, options: dict[str, Any] | None) -> None:
         try:
+            if self._failure is not None:
+                self.world.rebuild()
             observation, info = self.world.reset(seed=seed, options=options, training=self._training)
+            track_id = self.world.track_id()
         except Exception as error:
             raise self._fail(error) from error
         self._failure = None
         self._episode += 1
         self._command, self._needs_reset = self._idle, False
-        self._snapshot = self._look(
-            observation, info, steps=0, total_reward=0.0, seed=seed, track_id=self.world.track_id()
-        )
+        self._snapshot = self._look(observation, info, steps=0, total_reward=0.0, seed=seed, track_id=track_id)
         for fold in self._folds.values():
             fold.begin(self._snapshot, info)
 
@@ -271,20 +286,21 @@ class ServedGame:
         t_sim = steps / self.world.fps
         return Snapshot(observation, info, self._tick, self._episode, steps, t_sim=t_sim, t_wall=time.time(), **known)
 
-    def _complete(self, snapshot: Snapshot) -> None:
+    def _complete(self, snapshot: Snapshot, readers: Iterable[Reader]) -> None:
         """Fill in what is read and drawn only for those who look; the world must still be at this moment."""
+        wanted = list(readers)
         try:
-            if not snapshot.telemetry:
+            if not snapshot.telemetry and any(reader.wants_telemetry for reader in wanted):
                 own = {"steps": snapshot.steps, "total_reward": snapshot.total_reward}
                 snapshot.telemetry = own | self.world.telemetry(snapshot.info)
-            if snapshot.picture is None:
+            if snapshot.picture is None and any(reader.wants_pictures for reader in wanted):
                 snapshot.picture = self.world.picture()
         except Exception as error:
             raise self._fail(error) from error
 
     def _tell(self, reader: Reader, delivery: Delivery, *, is_reset: bool = False) -> Told:
-        if reader.wants_pictures and delivery.observation is self._snapshot:
-            self._complete(self._current())
+        if delivery.observation is self._snapshot:
+            self._complete(self._current(), [reader])
         return Told(self.game_id, delivery, is_reset, self._rejected.get(reader, 0))
 
     def _current(self) -> Snapshot:

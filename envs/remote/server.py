@@ -5,6 +5,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 
 from envs.ports import listen_at
@@ -16,6 +17,7 @@ from envs.remote.messages import LINE_TOO_LONG, MessageError
 
 _PIECE = 1 << 16
 _WRITE_S = 30.0  # for a client to take an answer
+_IDLE_S = 3600.0  # without a word, after which a client has forgotten us
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +168,8 @@ class GameServer:
             _converse(connection, conversation, self._silence_s)
         except (OSError, ValueError) as error:  # ValueError: the socket was closed while TLS began
             log.info("%s is gone: %s", peer, error)
+        except Exception:  # a thread of ours must not end for it: it may be the one that dials
+            log.exception("The conversation with %s failed.", peer)
         else:
             log.info("%s has left.", peer)
         finally:
@@ -184,7 +188,7 @@ def _converse(connection: socket.socket, conversation: Conversation, silence_s: 
     connection.settimeout(_WRITE_S)
     connection.sendall(conversation.greeting())
     buffer = LineBuffer(limit=LINE_LIMIT)
-    patience: float | None = silence_s
+    deadline, has_spoken = time.monotonic() + silence_s, False
     while not conversation.is_over:
         try:
             line = buffer.line()
@@ -192,14 +196,17 @@ def _converse(connection: socket.socket, conversation: Conversation, silence_s: 
             answer = conversation.refusal(MessageError(LINE_TOO_LONG, str(error)))
         else:
             if line is None:
-                connection.settimeout(patience)
+                left = deadline - time.monotonic()
+                if left <= 0 and not has_spoken:
+                    raise TimeoutError(f"it said nothing for {silence_s:g} s")
+                connection.settimeout(_IDLE_S if has_spoken else left)
                 piece = connection.recv(_PIECE)
                 if not piece:
                     return
                 buffer.feed(piece)
                 continue
-            patience = None  # it has spoken; whether it still lives is for TCP to find out
             answer = conversation.answer(line)
+            has_spoken = True  # from now on TCP finds out whether its machine lives
         if answer:
             connection.settimeout(_WRITE_S)
             connection.sendall(answer)

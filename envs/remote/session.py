@@ -19,9 +19,11 @@ from envs.remote.lines import LineTooLongError
 from envs.remote.link import Link
 from envs.remote.view import RAW, decoded
 
+_SENT = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
 _NUMBER = (int, float)
 _STATE_1: dict[str, Any] = {"game_id": int, "reward": _NUMBER, "done": bool, "info": dict, "telemetry": dict}
 _STATE_2 = _STATE_1 | {"terminated": bool, "truncated": bool, "tick": int, "ticks": int, "age_s": _NUMBER}
+_NO_ANSWER = (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError, LineTooLongError)
 _MAX_BLOCK = 1 << 26
 _MAX_PIXELS = 1 << 24
 
@@ -134,7 +136,7 @@ class Session:
         """Send a message, and return the number under which its answer will come."""
         self._number += 1
         numbered = fields | {"req": self._number} if self.protocol == 2 else fields
-        self.link.send(orjson.dumps({"type": kind, **numbered}, option=orjson.OPT_APPEND_NEWLINE))
+        self.link.send(orjson.dumps({"type": kind, **numbered}, option=_SENT))
         return self._number
 
     def request(self, kind: str, timeout_s: float | None = None, **fields: Any) -> Answer:
@@ -179,7 +181,7 @@ class Session:
             kind = fields.get("type")
             told = fields["states"] if kind == "STATES" else [fields] if kind == "STATE" else []
             return Answer(fields, [self._state(one) for one in told])
-        except (KeyError, TypeError, ValueError, OverflowError, LineTooLongError) as error:
+        except _NO_ANSWER as error:
             self.link.close()
             raise ProtocolError(f"{self._name} sent what is no answer: {error}.") from error
 

@@ -108,7 +108,10 @@ def decoded(data: bytes, codec: str, dtype: Any, shape: tuple[int, ...]) -> npt.
     if codec == RAW:
         return np.frombuffer(bytearray(data), dtype).reshape(shape)
     flag = cv2.IMREAD_GRAYSCALE if shape[-1:] == (1,) else cv2.IMREAD_COLOR
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    except cv2.error:
+        image = None
     if image is None:
         raise ValueError(f"{len(data):,} bytes that are no {codec}")
     if image.ndim == 3:

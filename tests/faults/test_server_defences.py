@@ -6,12 +6,14 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
 import pytest
 
 from envs.dummy import DummyEnv
+from envs.errors import ConfigError
 from envs.remote.env import RemoteEnv
 from envs.remote.racing_client import RacingGameClient
 from envs.remote.security import connecting_context
@@ -127,3 +129,76 @@ def test_a_stranger_that_dials_in_drives_nobody(serve_process, certificate):
     serve_process(f"connect=127.0.0.1:{port}", "token=guess", *DUMMY)
     with pytest.raises(SimulatorUnavailable, match="token"):
         RemoteEnv(listen=f"127.0.0.1:{port}", token="secret", connect_timeout_s=3.0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("tls_authority=a.pem",),
+        ("connect=trainer:5555", "tls_certificate=a.pem", "tls_key=b.pem"),
+        ("strict=true", "token=secret"),
+        ("strict=true", "connect=trainer:5555"),
+    ],
+)
+def test_keys_that_would_protect_nothing_are_refused(words):
+    from envs.serve import ServeSettings
+
+    values = dict(word.split("=") for word in words) | ({"strict": True} if "strict=true" in words else {})
+    with pytest.raises(ConfigError, match="would be without effect here"):
+        ServeSettings(**values)
+    if "strict=true" not in words:
+        with pytest.raises(ConfigError, match="would be without effect here"):
+            RemoteEnv(hosts=["a:1"], tls_certificate="a.pem")
+
+
+def test_a_stranger_without_the_token_loses_its_place_at_its_first_word(serve_here):
+    server = serve_here(lambda training: DummyEnv(training=training), token="secret")
+    for first in (b"x\n", b'{"type": "FLY"}\n', b"[]\n", b"y" * (2 << 20) + b"\n", b'{"type": "STEP"}\n'):
+        stranger = socket.create_connection(server.address, timeout=5.0)
+        answers = stranger.makefile("rb")
+        answers.readline()
+        with contextlib.suppress(OSError):  # the door may close before all was said
+            stranger.sendall(first)
+            assert json.loads(answers.readline())["code"] == "auth_required"
+            assert answers.readline() == b""
+        stranger.close()
+
+
+def test_a_word_that_never_ends_is_no_first_word(serve_here):
+    server = serve_here(lambda training: DummyEnv(training=training), silence_s=0.4)
+    slow = socket.create_connection(server.address, timeout=5.0)
+    began = time.monotonic()
+    with pytest.raises(OSError, match=r"reset|Broken pipe|aborted"):  # noqa: PT012 (until it is hung up on)
+        while time.monotonic() - began < 5.0:
+            slow.sendall(b"z")
+            time.sleep(0.05)
+    slow.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"type": "HANDSHAKE", "num_games": 1, "protocol": 2, "token": "\\ud800"}\n',
+        b"[" * 200_000 + b"\n",
+        b'{"type": "HANDSHAKE"}\n',
+        b"GET / HTTP/1.1\n",
+    ],
+)
+def test_what_dials_in_and_talks_nonsense_is_passed_over(said):
+    from envs.errors import SimulatorUnavailable
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+
+    def dial():
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0) as stranger:
+                stranger.sendall(said)
+                return
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=dial)
+    thread.start()
+    with pytest.raises(SimulatorUnavailable, match="Wanted 1 games and found 0"):
+        RemoteEnv(listen=f"127.0.0.1:{port}", token="secret", connect_timeout_s=1.0, read_timeout_s=0.5)
+    thread.join()

@@ -380,3 +380,69 @@ def test_a_driven_game_can_be_looked_at_without_losing_anything(serve, mode):
             np.testing.assert_array_equal(env.render(), server.truth[0].stock_view())
     assert ticks == env._driving.seats._seats[0].tick
     env.close()
+
+
+def test_numbers_beyond_all_floats_are_bad_actions(lockstep):
+    client, _ = lockstep(2)
+    client.ask("RESET_BATCH", resets={"0": {}, "1": {}})
+    told = client.ask("STEP_BATCH", actions={"0": {"gas": 10**400}, "1": {}})
+    assert told["errors"]["0"]["code"] == "bad_action"
+    assert [one["game_id"] for one in told["states"]] == [1]
+
+
+def test_who_waits_for_a_tick_hears_of_a_step_at_once(lockstep, connect):
+    client, server = lockstep()
+    client.state("RESET")
+    watcher = connect(server.address)
+    watcher.hello()
+    watcher.state()
+    watcher.send({"type": "GET_STATE", "wait_ticks": 1, "timeout_ms": 9000})
+    client.state("STEP", action={})
+    began = time.monotonic()
+    assert json.loads(watcher.line())["ticks"] == 1
+    assert time.monotonic() - began < 5.0
+
+
+def test_a_game_that_is_stepped_for_long_stops_no_other(serve, connect, eventually):
+    server = serve(2, step_s=0.002)
+    slow, free = connect(server.address), connect(server.address)
+    slow.hello(mode="lockstep")
+    slow.state("RESET", game_id=1)
+    step = server.truth[1].step_controls
+    server.truth[1].step_controls = lambda controls: (time.sleep(1.0), step(controls))[1]
+    free.state("RESET", game_id=0)
+    slow.send({"type": "STEP", "game_id": 1, "action": {}})
+    eventually(lambda: free.state(game_id=0)["telemetry"]["steps"] > 50, timeout_s=5.0)
+    assert slow.is_silent(0.01)  # it was not over before
+
+
+def test_telemetry_comes_without_a_picture(lockstep):
+    client, _ = lockstep()
+    client.ask("CONFIG", frame="none")
+    client.state("RESET")
+    telemetry = client.state("STEP", action=THROTTLE, repeat=3)["telemetry"]
+    assert telemetry["steps"] == 3
+    assert telemetry["total_tiles"] > 100
+
+
+def test_the_client_takes_numpys_numbers(serve):
+    with RacingGameClient(*serve().address, mode="lockstep") as client:
+        client.reset(0, seed=np.int64(3))
+        assert client.step({"steer": np.float32(0.5), "gas": np.float64(1.0)})[0]["steps"] == 1
+
+
+def test_an_env_that_cannot_be_rebuilt_is_told_again_and_again(serve, connect):
+    server = serve()
+    client = connect(server.address)
+    client.hello(mode="lockstep")
+    client.state("RESET")
+    server.truth[0].step_controls = lambda controls: 1 / 0
+
+    def fail(training):
+        raise RuntimeError("the game is not installed any more")
+
+    server.games[0].world._make = fail
+    assert client.ask("STEP", action={})["code"] == "env_error"
+    for _ in range(2):
+        told = client.ask("RESET")
+        assert (told["code"], "not installed any more" in told["message"]) == ("env_error", True)
