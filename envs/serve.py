@@ -16,6 +16,7 @@ from envs.arguments import build_section, check_choice, check_range, check_types
 from envs.errors import ConfigError
 from envs.factory import FRAME_STACK, make_env
 from envs.flags import rewritten
+from envs.heap import use_one_heap
 from envs.remote.addresses import parse_address
 from envs.remote.clock import RealTimeClock
 from envs.remote.conversation import Service
@@ -86,6 +87,7 @@ class ServeSettings:
 
 def main(config: Any) -> int:
     """Serve until ctrl-C."""
+    use_one_heap()
     section = plain(config)
     env = section.pop("env")
     settings: ServeSettings = build_section(ServeSettings, section)

@@ -13,6 +13,7 @@ from envs.remote.messages import FREE, LOCKSTEP, MessageError
 from envs.remote.snapshot import Snapshot, Told
 from envs.remote.world import World
 
+_LEAVING_S = 0.1  # within which a goodbye is heard
 _RATE_WINDOW = 100  # ticks over which the rate is measured
 
 
@@ -214,6 +215,8 @@ class ServedGame:
             self._changed.notify_all()
 
     def _lease(self, reader: Reader) -> None:
+        if not self.claim(reader):  # its driver may just be leaving: who connects again expects its game to be free
+            self._changed.wait_for(lambda: self._owner is None, _LEAVING_S)
         if not self.claim(reader):
             raise self._error(messages.NOT_OWNER, f"Another client drives game {self.game_id}: it can only be watched.")
 
