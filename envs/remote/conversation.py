@@ -10,6 +10,7 @@ from typing import Any
 from envs.remote import messages, replies
 from envs.remote.clock import RealTimeClock
 from envs.remote.messages import BAD_GAME_ID, MAX_REPEAT, Message, MessageError
+from envs.remote.parsing import parse
 from envs.remote.served_game import ServedGame
 from envs.remote.snapshot import Told
 from envs.remote.spaces import describe
@@ -93,7 +94,7 @@ class Conversation:
     def answer(self, line: bytes) -> bytes:
         """Return the answer to a client's line; empty where there is none."""
         try:
-            message = messages.parse(line)
+            message = parse(line)
             if not self._is_known and not isinstance(message, messages.Hello):
                 raise MessageError(messages.AUTH_REQUIRED, "This server wants a token: begin with HELLO.")
             return self._obey(message)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.remote import messages
-from envs.remote.messages import MessageError, parse
+from envs.remote import messages, parsing
+from envs.remote.messages import MessageError
+from envs.remote.parsing import parse
 
 
 def line(**fields):
@@ -115,7 +116,7 @@ def refusal_of(text):
 NAMES = ["game_id", "action", "actions", "repeat", "seed", "options", "resets", "protocol", "token", "mode", "t", "req"]
 
 
-@given(st.sampled_from(sorted(messages._READERS)), st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6))
+@given(st.sampled_from(sorted(parsing._READERS)), st.dictionaries(st.sampled_from(NAMES), JSON, max_size=6))
 def test_no_message_is_more_than_refused(kind, fields):
     refusal = refusal_of(json.dumps({"type": kind, **fields}).encode())
     assert len(refusal) < 400
