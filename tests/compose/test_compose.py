@@ -26,7 +26,10 @@ def presets():
     ]
 
 
-HOSTS = {"remote": "env.hosts=[{}]", "remote_original": "env.host={}"}  # envs whose games are elsewhere
+HOSTS = {  # envs whose games are elsewhere
+    "remote": ("env.hosts=[{}]",),
+    "remote_original": ("env.host={}", "ray.envs_per_runner=1"),  # such a server has one client
+}
 SIGHTLESS = "mlp"  # needs an observation without an image
 
 
@@ -53,9 +56,8 @@ def points():
 
 @pytest.mark.parametrize(("env", "model", "algo"), points())
 def test_every_point_can_start(compose, tmp_path, env, model, algo, request):
-    elsewhere = HOSTS.get(env)
-    hosts = [] if elsewhere is None else [elsewhere.format(request.getfixturevalue("served_races"))]
-    config = compose(f"env={env}", f"model={model}", f"algo={algo}", f"paths.outputs={tmp_path}", *hosts)
+    words = [word.format(request.getfixturevalue("served_races")) for word in HOSTS.get(env, ())]
+    config = compose(f"env={env}", f"model={model}", f"algo={algo}", f"paths.outputs={tmp_path}", *words)
     if model != SIGHTLESS:
         assert_starts(config)
         return
