@@ -118,8 +118,8 @@ def _check_capacity(env: dict[str, Any], plan: Plan) -> None:
         return
     if wanted > limit.total:
         raise ConfigError(
-            f"The run wants {wanted} envs ({plan.num_env_runners} runners of {plan.envs_per_runner}), and {limit.total} "
-            f"games are served at {env.get('hosts') or env.get('host')}. Set ray.num_env_runners and "
+            f"The run wants {wanted} envs ({plan.num_env_runners} runners of {plan.envs_per_runner}), and "
+            f"{limit.total} games are served at {env.get('hosts') or env.get('host')}. Set ray.num_env_runners and "
             "ray.envs_per_runner, or serve more (num_games)."
         )
     if wanted == limit.total and not env.get(EVALUATION):
