@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import psutil
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
@@ -115,6 +116,20 @@ def eventually():
             time.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def freeze():
+    """Return a function that stops a process, and returns when it has stopped: a signal takes its time."""
+
+    def stop(process):
+        process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + 10.0
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            assert time.monotonic() < deadline, "it did not stop"
+            time.sleep(0.005)
+
+    return stop
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """`python -m envs.doctor`: what it says of games that are well, and of those that are not."""
 
 import json
-import signal
 import subprocess
 import sys
 
@@ -43,9 +42,9 @@ def test_a_healthy_server_passes_all_checks(serve_process, doctor):
     assert "told once, after" in found["ends"]["found"]
 
 
-def test_troubles_are_named_with_their_cures(serve_process, doctor):
+def test_troubles_are_named_with_their_cures(serve_process, doctor, freeze):
     frozen, locked = serve_process("port=0", *DUMMY), serve_process("port=0", "token=secret", *DUMMY)
-    frozen.send_signal(signal.SIGSTOP)
+    freeze(frozen)
     hosts = [host(frozen), host(locked), "127.0.0.1:1"]
     done = doctor(f"env.hosts=[{','.join(hosts)}]", "env.read_timeout_s=0.5")
     assert done.returncode == 1

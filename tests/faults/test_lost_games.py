@@ -64,11 +64,11 @@ def test_a_game_that_moves_to_another_server_is_found_there(serve_process):
     envs.close()
 
 
-def test_a_frozen_game_is_given_up_and_taken_back(serve_process):
+def test_a_frozen_game_is_given_up_and_taken_back(serve_process, freeze):
     process = serve_process("port=0", *DUMMY)
     envs = vector(1, [host(process)], read_timeout_s=0.3)
     envs.reset(seed=1)
-    process.send_signal(signal.SIGSTOP)
+    freeze(process)
     try:
         began = time.monotonic()
         _, faults = steps(envs, 1)
@@ -81,11 +81,11 @@ def test_a_frozen_game_is_given_up_and_taken_back(serve_process):
 
 
 @pytest.mark.slow
-def test_a_game_that_is_frozen_for_half_a_minute(serve_process):
+def test_a_game_that_is_frozen_for_half_a_minute(serve_process, freeze):
     process = serve_process("port=0", *DUMMY)
     envs = vector(1, [host(process)], connect_timeout_s=60.0)
     envs.reset(seed=1)
-    process.send_signal(signal.SIGSTOP)
+    freeze(process)
     faults = steps(envs, 1)[1]
     assert len(faults) == 1
     import threading
