@@ -4,6 +4,7 @@ import base64
 import binascii
 import contextlib
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -211,7 +212,7 @@ class Session:
 
     def _array(self, packed: Mapping[str, Any]) -> npt.NDArray[Any]:
         shape = tuple(int(size) for size in packed["shape"])
-        if min(shape, default=1) < 0 or np.prod([float(size) for size in shape]) > _MAX_PIXELS:
+        if min(shape, default=1) < 0 or math.prod(shape) > _MAX_PIXELS:
             raise ValueError(f"an array of shape {shape}")
         size = packed.get("bytes")
         if size is None:
