@@ -8,7 +8,6 @@ import logging
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 
 from envs.errors import ProtocolError
@@ -23,7 +22,7 @@ log = logging.getLogger(__name__)
 BACKOFF = Backoff(first_s=0.2, most_s=5.0, attempts=1_000_000)
 _PIECE = 1 << 16
 _LOOK_S = 0.25  # how often a thread that waits for bytes looks whether it shall end
-_UNIT_RECORDS = 60
+_UNIT_S = 8.0  # of records, in which the car may have moved long enough to compare speeds
 
 
 class TelemetryClient:
@@ -60,7 +59,7 @@ class TelemetryClient:
         self._fault: LinkFault | None = None  # what is the matter now
         self._loss: LinkFault | None = None  # what happened since open()
         self._listeners: list[Callable[[Record], None]] = []
-        self._for_units: deque[Record] | None = deque(maxlen=_UNIT_RECORDS)
+        self._for_units: list[Record] | None = []
         self.connections = 0
 
     @property
@@ -234,7 +233,7 @@ class TelemetryClient:
         if self._for_units is None:
             return
         self._for_units.extend(records)
-        if len(self._for_units) < _UNIT_RECORDS:
+        if not self._for_units or self._for_units[-1].received_s - self._for_units[0].received_s < _UNIT_S:
             return
         ratio = speed_ratio(list(self._for_units))
         self._for_units.clear()

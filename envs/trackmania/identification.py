@@ -12,7 +12,7 @@ from envs.trackmania.records import Record, as_block
 BURST = 30  # complete records that a layout must have explained before it is believed
 _JUMPS = 1  # restarts within a burst
 _MOVING_MPS = 1.0
-_SPAN = 10  # records over which a way is measured: some arrive in bunches
+_SPAN_S, _SPANS = 1.0, 5  # over which a way is measured, and how many of them
 _LOW, _HIGH = 0.8, 1.25  # of speed against way per time
 _UNITS = {"km/h": 3.6, "mm/s": 1000.0, "cm/s": 100.0}
 
@@ -86,21 +86,26 @@ def _explains(layout: Layout, block: np.ndarray) -> bool:
 
 
 def speed_ratio(records: Sequence[Record]) -> float | None:
-    """Return told speed over the speed that positions and receive times show, the median of a drive.
+    """Return told speed over the speed that positions and receive times show, the median over seconds of a drive.
 
-    None if there is too little of it: positions that do not move tell nothing.
+    None if there is too little of it: positions that do not move tell nothing. Whole seconds, because a reader that
+    was held up gets many records at once.
     """
-    ratios = []
     positions = np.array([record.position_m for record in records]).reshape(-1, 3)
+    speeds = np.abs([record[SPEED_MPS] for record in records])
+    times = np.array([record.received_s for record in records])
     moves = np.linalg.norm(np.diff(positions, axis=0), axis=1)
-    for begin in range(len(records) - _SPAN):
-        span = records[begin : begin + _SPAN + 1]
-        way, passed_s = moves[begin : begin + _SPAN], span[-1].received_s - span[0].received_s
-        if passed_s <= 0.0 or way.max() > MAX_MOVE_M or way.sum() < _MOVING_MPS * passed_s:
-            continue
-        told = float(np.mean([abs(record[SPEED_MPS]) for record in span]))
-        ratios.append(told * passed_s / float(way.sum()))
-    return float(np.median(ratios)) if len(ratios) >= BURST - _SPAN else None
+    ratios = []
+    begin = 0
+    while begin < len(times):
+        end = int(np.searchsorted(times, times[begin] + _SPAN_S))
+        if end >= len(times):
+            break
+        way, passed_s = moves[begin:end], times[end] - times[begin]
+        if way.max() <= MAX_MOVE_M and way.sum() >= _MOVING_MPS * passed_s:
+            ratios.append(float(speeds[begin:end].mean() * passed_s / way.sum()))
+        begin = end
+    return float(np.median(ratios)) if len(ratios) >= _SPANS else None
 
 
 def check_units(layout: Layout, ratio: float) -> None:

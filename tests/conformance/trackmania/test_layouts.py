@@ -167,12 +167,14 @@ def test_one_restart_may_fall_into_the_burst(cars):
 @pytest.mark.point("trackmania", 1)
 @pytest.mark.parametrize(("factor", "unit"), [(1.0, None), (3.6, "km/h"), (1000.0, "mm/s"), (2.0, "no speed")])
 def test_speed_is_checked_to_be_metres_per_second(factor, unit, cars):
-    records = []
-    for index in range(2 * BURST):
+    records = []  # a reader that is held up gets them in bunches of 20
+    for index in range(6 * 60):
         values = cars.driving(index, fps=60.0, speed=30.0) | {"speed_mps": 30.0 * factor}
-        records.append(Record(MAP25, tuple(values.get(name, 0.0) for name in MAP25.fields), index / 60.0, index))
+        records.append(
+            Record(MAP25, tuple(values.get(name, 0.0) for name in MAP25.fields), index // 20 * 20 / 60.0, index)
+        )
     ratio = speed_ratio(records)
-    assert ratio == pytest.approx(factor, rel=1e-6)
+    assert ratio == pytest.approx(factor, rel=1e-3)
     if unit is None:
         check_units(MAP25, ratio)
         return
@@ -182,4 +184,4 @@ def test_speed_is_checked_to_be_metres_per_second(factor, unit, cars):
 
 def test_a_car_that_stands_tells_nothing_of_units(cars):
     values = tuple(cars.told()[name] for name in TMRL9.fields)
-    assert speed_ratio([Record(TMRL9, values, index / 60.0, index) for index in range(100)]) is None
+    assert speed_ratio([Record(TMRL9, values, index / 60.0, index) for index in range(600)]) is None
