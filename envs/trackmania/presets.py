@@ -20,6 +20,7 @@ from envs.trackmania.lidar import NUM_RAYS, PixelLidar
 from envs.trackmania.records import Record
 
 FULL, LIDAR = "full", "lidar"  # also what a screenshot must show: the road, or the road from the cockpit
+MOST_PIXELS = 10000.0  # of a lidar ray; TMRL declares no bound
 Element = npt.NDArray[Any]
 
 
@@ -102,7 +103,7 @@ class LidarPreset(Preset):
     def __init__(self, height: int = 488, width: int = 958, history: int = 4) -> None:
         self._lidar = PixelLidar(height, width)
         self._readings: deque[npt.NDArray[np.float32]] = deque(maxlen=history)
-        self.boxes = (_box(-1000.0, 1000.0), spaces.Box(0.0, np.inf, (history, NUM_RAYS), np.float32))
+        self.boxes = (_box(-1000.0, 1000.0), spaces.Box(0.0, MOST_PIXELS, (history, NUM_RAYS), np.float32))
 
     def reset(self, record: Record, screenshot: npt.NDArray[np.uint8] | None) -> tuple[Element, ...]:
         """Fill the history with this one reading."""

@@ -13,17 +13,19 @@ from envs.trackmania.records import Record
 
 
 class TelemetrySource(Protocol):
-    """Where records come from.
+    """Where records come from."""
 
-    Attributes:
-        seen: records so far.
-        skipped: those that were superseded before they were read.
-        unsound: those that were not finite or out of range, and not delivered.
-    """
+    @property
+    def seen(self) -> int:
+        """Records so far."""
 
-    seen: int
-    skipped: int
-    unsound: int
+    @property
+    def skipped(self) -> int:
+        """Sound records that were superseded before they were read."""
+
+    @property
+    def unsound(self) -> int:
+        """Records that were not finite or out of range, and not delivered."""
 
     def open(self, timeout_s: float) -> None:
         """Begin, or begin again after a fault: return when there is a record to read.
