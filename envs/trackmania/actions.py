@@ -35,3 +35,10 @@ def to_game(action: npt.ArrayLike, choice: str) -> npt.NDArray[np.float32]:
         steer, pedal = array.tolist()
         gas, brake = max(pedal, 0.0), max(-pedal, 0.0)
     return np.array([gas, brake, steer], np.float32)
+
+
+def from_game(inputs: npt.ArrayLike, choice: str) -> npt.NDArray[np.float32]:
+    """Return the action of a space that presses `[gas, brake, steer]`: what a person did, as a policy would say it."""
+    gas, brake, steer = np.asarray(inputs, np.float64).tolist()
+    values = {FULL: (steer, gas, brake), PEDAL: (steer, gas - brake), GAME: (gas, brake, steer)}[choice]
+    return np.array(values, np.float32)

@@ -25,12 +25,14 @@ from envs.trackmania.real_time_env import RealTimeEnv, RealTimeSettings
 from envs.trackmania.reward_progress import ProgressRewardSettings
 from envs.trackmania.reward_tmrl import TmrlRewardSettings
 from envs.trackmania.road import HALF_WIDTH_M, Road, load_road
+from envs.trackmania.sources import TelemetrySource
 from envs.trackmania.trajectory import Trajectory, load_trajectory
 from envs.trackmania.views import DictView
 
 LIDAR_PROGRESS, EDGES = "lidar_progress", "edges"
 OBSERVATIONS = (FULL, LIDAR, LIDAR_PROGRESS, EDGES)
 AUTO = "auto"
+OWN = "the twin's own"
 
 
 class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
@@ -133,7 +135,7 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
         EzPickle.__init__(self, **given)
         self.render_mode = render_mode
         self._arguments = given
-        self._settings = {
+        self._reward_settings = {
             tasks.TMRL: build_section(TmrlRewardSettings, tmrl),
             tasks.PROGRESS: build_section(ProgressRewardSettings, progress),
         }
@@ -177,6 +179,13 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
 
         return diagnose(arguments, seconds)
 
+    @classmethod
+    def record(cls, arguments: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+        """Record a trajectory or demonstrations; see `envs.trackmania.recording`."""
+        from envs.trackmania.recording import record  # it builds envs of this class
+
+        return record(arguments, request)
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Restart the race; with a seed, a twin in lock-step begins from its very begin.
 
@@ -213,6 +222,16 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
         if hasattr(self, "compat"):
             self.compat.close()
             self._game.end()
+
+    @property
+    def own_trajectory(self) -> Trajectory | None:
+        """The trajectory that the game itself knows: a twin does."""
+        points = self._game.trajectory
+        return None if points is None else Trajectory(points, source=OWN)
+
+    def telemetry(self) -> TelemetrySource:
+        """Return the game's telemetry, by itself: no controls, no pictures."""
+        return self._game.telemetry()
 
     # --- what code for rtgym reaches through `unwrapped`
 
@@ -252,8 +271,8 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
                 "envs.record env=trackmania and name it in env.trajectory, or choose env.twin=lockstep."
             )
         if self._arguments["reward"] == tasks.TMRL:
-            return tasks.TmrlTask(self._trajectory, self._settings[tasks.TMRL])
-        return tasks.ProgressTask(self._trajectory, self._settings[tasks.PROGRESS])
+            return tasks.TmrlTask(self._trajectory, self._reward_settings[tasks.TMRL])
+        return tasks.ProgressTask(self._trajectory, self._reward_settings[tasks.PROGRESS])
 
     def _preset(self, settings: games.GameSettings, edge: EdgeSettings) -> Preset:
         arguments = self._arguments
@@ -312,4 +331,4 @@ def _game(settings: games.GameSettings, twin: bool | str, twin_game: Mapping[str
 def _trajectory(file: str | None, game: games.Game) -> Trajectory | None:
     if file is not None:
         return load_trajectory(file)
-    return None if game.trajectory is None else Trajectory(game.trajectory, source="the twin's own")
+    return None if game.trajectory is None else Trajectory(game.trajectory, source=OWN)

@@ -20,7 +20,7 @@ from envs.trackmania.layouts import Layout
 from envs.trackmania.lockstep import LockstepTwin
 from envs.trackmania.real_time import GameTime, RealTime
 from envs.trackmania.sinks import DatagramSink, NullSink
-from envs.trackmania.sources import ControlSink, ScreenCapture
+from envs.trackmania.sources import ControlSink, ScreenCapture, TelemetrySource
 
 GAMEPAD, KEYBOARD, NONE = "gamepad", "keyboard", "none"
 CONTROLS = (GAMEPAD, KEYBOARD, NONE)
@@ -34,6 +34,7 @@ class Game:
 
     Attributes:
         connect: returns its parts.
+        telemetry: returns its telemetry alone.
         time: its clock.
         pause_s: that a reset waits after the restart.
         trajectory: `(N, 3)` of a drive, where the game itself knows one: twins do.
@@ -42,6 +43,7 @@ class Game:
     """
 
     connect: Callable[[], GameParts]
+    telemetry: Callable[[], TelemetrySource]
     time: GameTime
     pause_s: float
     trajectory: FloatArray | None = None
@@ -83,19 +85,21 @@ def real_game(settings: GameSettings) -> Game:
     """Return the game on this machine, which is looked for when it is connected to."""
     check_choice("controls", settings.controls, CONTROLS)
 
-    def connect() -> GameParts:
-        source = TelemetryClient(
+    def telemetry() -> TelemetryClient:
+        return TelemetryClient(
             host=settings.host, port=settings.port, layout=settings.layout, stalled_s=settings.stalled_s
         )
+
+    def connect() -> GameParts:
         sinks: Mapping[str, Callable[[], ControlSink]] = {
             GAMEPAD: GamepadSink,
             KEYBOARD: KeyboardSink,
             NONE: NullSink,
         }
         capture = None if settings.screen is None else WindowCapture(settings.window_title)
-        return GameParts(source, sinks[settings.controls](), capture)
+        return GameParts(telemetry(), sinks[settings.controls](), capture)
 
-    return Game(connect, RealTime(), settings.pause_s)
+    return Game(connect, telemetry, RealTime(), settings.pause_s)
 
 
 def lockstep_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
@@ -104,7 +108,7 @@ def lockstep_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
     layout = {} if settings.layout is None else {"layout": settings.layout}
     twin = LockstepTwin(lambda: make(**arguments), screen=settings.screen, **layout)
     parts = GameParts(twin, twin, twin if settings.screen else None, twin.renew)
-    return Game(lambda: parts, twin, settings.pause_s, twin.game.trajectory(), _edges(twin.game))
+    return Game(lambda: parts, lambda: twin, twin, settings.pause_s, twin.game.trajectory(), _edges(twin.game))
 
 
 def served_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
@@ -113,14 +117,16 @@ def served_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
     server = _twin_class("server", "TwinServer")(port=0, game=dict(arguments), **layout)
     frames = _twin_class("frame_channel", "FrameClient")
 
-    def connect() -> GameParts:
+    def telemetry() -> TelemetryClient:
         host, port = server.telemetry[:2]
-        source = TelemetryClient(host=host, port=port, layout=settings.layout, stalled_s=settings.stalled_s)
+        return TelemetryClient(host=host, port=port, layout=settings.layout, stalled_s=settings.stalled_s)
+
+    def connect() -> GameParts:
         capture = None if settings.screen is None else _ServedScreen(frames(*server.frames[:2]), settings.screen)
-        return GameParts(source, DatagramSink(*server.pad_address), capture)
+        return GameParts(telemetry(), DatagramSink(*server.pad_address), capture)
 
     trajectory, edges = server.game.trajectory(), _edges(server.game)
-    return Game(connect, RealTime(), settings.pause_s, trajectory, edges, server.close)
+    return Game(connect, telemetry, RealTime(), settings.pause_s, trajectory, edges, server.close)
 
 
 class _ServedScreen(ScreenCapture):

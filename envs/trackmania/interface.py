@@ -12,12 +12,12 @@ from gymnasium import spaces
 from envs import contract
 from envs.trackmania.controls import Controls
 from envs.trackmania.ghosts import save_ghost
-from envs.trackmania.layouts import SPEED_MPS
+from envs.trackmania.layouts import BRAKE, GAS, SPEED_MPS, STEER
 from envs.trackmania.plane import to_plane
 from envs.trackmania.presets import Preset
 from envs.trackmania.race import RaceWatch
 from envs.trackmania.real_time import GameTime
-from envs.trackmania.real_time_env import END_CAUSE
+from envs.trackmania.real_time_env import END_CAUSE, INPUTS
 from envs.trackmania.records import Record
 from envs.trackmania.reward_progress import FINISH, Outcome
 from envs.trackmania.sources import ControlSink, ScreenCapture, TelemetrySource
@@ -218,6 +218,9 @@ class TrackmaniaInterface:
             END_CAUSE: outcome.end_cause,
             **{f"reward_{name}": value for name, value in outcome.terms.items()},
         }
+        brake = next((name for name in (BRAKE, "brake_pedal") if name in record), None)
+        if STEER in record and GAS in record and brake is not None:
+            info[INPUTS] = record.vector((GAS, brake, STEER)).astype(np.float32)
         fault = outcome.fault or (f"{unsound} records were not finite or out of range." if unsound else None)
         if fault is not None:
             info[TELEMETRY_FAULT] = fault

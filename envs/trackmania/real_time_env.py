@@ -24,6 +24,7 @@ from envs.trackmania.timings import Timings
 log = logging.getLogger(__name__)
 
 END_CAUSE = "end_cause"
+INPUTS = "inputs"  # in info: what the game says is pressed, as an action; what a person did where None was sent
 
 
 class EpisodeOver(ResetNeeded, RuntimeError):  # noqa: N818 (it is what is the case)
@@ -152,7 +153,7 @@ class RealTimeEnv(gym.Env[Any, Any]):
             return self._lost(action, error)
         assert captured is not None
         self._steps += 1
-        self._remember(action)
+        self._remember(captured.info.get(INPUTS) if action is None else action)
         self._last = tuple(captured.observation)
         truncated = self._steps >= self.settings.ep_max_length and not captured.terminated
         info = self._info(captured, truncated=truncated)

@@ -88,14 +88,15 @@ class FakeGame:
     Args:
         countdown_s: after a restart.
         stale_s: for which the finish stays up after a restart.
+        person: controls that are held whatever the pad says.
     """
 
-    def __init__(self, seed=0, countdown_s=1.5, stale_s=0.0):
+    def __init__(self, seed=0, countdown_s=1.5, stale_s=0.0, person=None):
         self.time_us = 0
         self.countdown_us, self.stale_us = round(countdown_s * 1e6), round(stale_s * 1e6)
         self.pressed, self.restarts, self.popups = [], 0, 0
         self.override = {}  # fields of records that are wrong
-        self.controls = (0.0, 0.0, 0.0)
+        self.controls, self.person = tuple(person or (0.0, 0.0, 0.0)), person
         self.was_finished = False
         self._begin()
 
@@ -104,7 +105,7 @@ class FakeGame:
         return self.time_us / 1e6
 
     def press(self, gas, brake, steer):
-        self.controls = (gas, brake, steer)
+        self.controls = tuple(self.person or (gas, brake, steer))
         self.pressed.append(self.controls)
 
     def restart(self):
