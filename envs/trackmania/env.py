@@ -25,7 +25,6 @@ from envs.trackmania.real_time_env import RealTimeEnv, RealTimeSettings
 from envs.trackmania.reward_progress import ProgressRewardSettings
 from envs.trackmania.reward_tmrl import TmrlRewardSettings
 from envs.trackmania.road import HALF_WIDTH_M, Road, load_road
-from envs.trackmania.sources import TelemetrySource
 from envs.trackmania.trajectory import Trajectory, load_trajectory
 from envs.trackmania.views import DictView
 
@@ -140,16 +139,16 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
             tasks.PROGRESS: build_section(ProgressRewardSettings, progress),
         }
         settings = _game_settings(given)
-        self._game = _game(settings, twin, twin_game or {})
-        self._trajectory = _trajectory(trajectory, self._game)
+        self.game = _game(settings, twin, twin_game or {})
+        self._trajectory = _trajectory(trajectory, self.game)
         preset = self._preset(settings, build_section(EdgeSettings, edge))
         self.interface = TrackmaniaInterface(
-            self._game.connect,
+            self.game.connect,
             preset,
             self._task,
-            self._game.time,
+            self.game.time,
             connect_timeout_s=connect_timeout_s,
-            pause_s=self._game.pause_s,
+            pause_s=self.game.pause_s,
             save_replays=save_replays,
         )
         steps = RealTimeSettings(
@@ -161,7 +160,7 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
             act_buf_len=max(actions_in_obs, 1),
             wait_on_done=wait_on_done,
         )
-        self.compat = RealTimeEnv(self.interface, steps, self._game.time)
+        self.compat = RealTimeEnv(self.interface, steps, self.game.time)
         self._view = DictView(preset.names, preset.boxes, num_actions=actions_in_obs, scaling=scaling)
         self._actions = actions
         self.observation_space = self._view.space
@@ -221,17 +220,13 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
         """Release the controls and hang up; a second call does nothing."""
         if hasattr(self, "compat"):
             self.compat.close()
-            self._game.end()
+            self.game.end()
 
     @property
     def own_trajectory(self) -> Trajectory | None:
         """The trajectory that the game itself knows: a twin does."""
-        points = self._game.trajectory
+        points = self.game.trajectory
         return None if points is None else Trajectory(points, source=OWN)
-
-    def telemetry(self) -> TelemetrySource:
-        """Return the game's telemetry, by itself: no controls, no pictures."""
-        return self._game.telemetry()
 
     # --- what code for rtgym reaches through `unwrapped`
 
@@ -291,8 +286,8 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
         if self._trajectory is None:
             raise ConfigError("env.obs=edges needs env.trajectory: the road is seen along it.")
         points, file = self._trajectory.points, self._arguments["edges"]
-        if file is None and self._game.edges is not None:
-            return Road.between(points, *self._game.edges)
+        if file is None and self.game.edges is not None:
+            return Road.between(points, *self.game.edges)
         return load_road(points, file, self._arguments["half_width_m"])
 
 

@@ -33,22 +33,34 @@ class Game:
     """A game that can be connected to.
 
     Attributes:
-        connect: returns its parts.
-        telemetry: returns its telemetry alone.
+        telemetry: returns where records come from.
+        sink: returns where controls go.
+        capture: returns where pictures come from; None where none are taken.
         time: its clock.
         pause_s: that a reset waits after the restart.
+        renew: makes the game as it was at its very begin; None where that cannot be.
         trajectory: `(N, 3)` of a drive, where the game itself knows one: twins do.
         edges: `(2, K, 3)` of its road, likewise.
         end: ends what was started for it.
     """
 
-    connect: Callable[[], GameParts]
     telemetry: Callable[[], TelemetrySource]
+    sink: Callable[[], ControlSink]
+    capture: Callable[[], ScreenCapture | None]
     time: GameTime
     pause_s: float
+    renew: Callable[[], None] | None = None
     trajectory: FloatArray | None = None
     edges: FloatArray | None = None
     end: Callable[[], None] = lambda: None
+
+    def connect(self) -> GameParts:
+        """Return everything that an interface drives.
+
+        Raises:
+            SimulatorUnavailable: there is no window, or no gamepad.
+        """
+        return GameParts(self.telemetry(), self.sink(), self.capture(), self.renew)
 
 
 @dataclass(frozen=True)
@@ -85,21 +97,18 @@ def real_game(settings: GameSettings) -> Game:
     """Return the game on this machine, which is looked for when it is connected to."""
     check_choice("controls", settings.controls, CONTROLS)
 
-    def telemetry() -> TelemetryClient:
-        return TelemetryClient(
-            host=settings.host, port=settings.port, layout=settings.layout, stalled_s=settings.stalled_s
-        )
-
-    def connect() -> GameParts:
-        sinks: Mapping[str, Callable[[], ControlSink]] = {
-            GAMEPAD: GamepadSink,
-            KEYBOARD: KeyboardSink,
-            NONE: NullSink,
-        }
-        capture = None if settings.screen is None else WindowCapture(settings.window_title)
-        return GameParts(telemetry(), sinks[settings.controls](), capture)
-
-    return Game(connect, telemetry, RealTime(), settings.pause_s)
+    sinks: Mapping[str, Callable[[], ControlSink]] = {
+        GAMEPAD: GamepadSink,
+        KEYBOARD: KeyboardSink,
+        NONE: NullSink,
+    }
+    return Game(
+        lambda: _client(settings, settings.host, settings.port),
+        sinks[settings.controls],
+        lambda: None if settings.screen is None else WindowCapture(settings.window_title),
+        RealTime(),
+        settings.pause_s,
+    )
 
 
 def lockstep_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
@@ -107,8 +116,16 @@ def lockstep_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
     make = _twin_class("game", "TwinGame")
     layout = {} if settings.layout is None else {"layout": settings.layout}
     twin = LockstepTwin(lambda: make(**arguments), screen=settings.screen, **layout)
-    parts = GameParts(twin, twin, twin if settings.screen else None, twin.renew)
-    return Game(lambda: parts, lambda: twin, twin, settings.pause_s, twin.game.trajectory(), _edges(twin.game))
+    return Game(
+        lambda: twin,
+        lambda: twin,
+        lambda: twin if settings.screen else None,
+        twin,
+        settings.pause_s,
+        twin.renew,
+        twin.game.trajectory(),
+        _edges(twin.game),
+    )
 
 
 def served_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
@@ -116,17 +133,20 @@ def served_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
     layout = {} if settings.layout is None else {"layout": settings.layout.name}
     server = _twin_class("server", "TwinServer")(port=0, game=dict(arguments), **layout)
     frames = _twin_class("frame_channel", "FrameClient")
+    return Game(
+        lambda: _client(settings, *server.telemetry[:2]),
+        lambda: DatagramSink(*server.pad_address),
+        lambda: _ServedScreen(frames(*server.frames[:2]), settings.screen) if settings.screen else None,
+        RealTime(),
+        settings.pause_s,
+        trajectory=server.game.trajectory(),
+        edges=_edges(server.game),
+        end=server.close,
+    )
 
-    def telemetry() -> TelemetryClient:
-        host, port = server.telemetry[:2]
-        return TelemetryClient(host=host, port=port, layout=settings.layout, stalled_s=settings.stalled_s)
 
-    def connect() -> GameParts:
-        capture = None if settings.screen is None else _ServedScreen(frames(*server.frames[:2]), settings.screen)
-        return GameParts(telemetry(), DatagramSink(*server.pad_address), capture)
-
-    trajectory, edges = server.game.trajectory(), _edges(server.game)
-    return Game(connect, telemetry, RealTime(), settings.pause_s, trajectory, edges, server.close)
+def _client(settings: GameSettings, host: str, port: int) -> TelemetryClient:
+    return TelemetryClient(host=host, port=port, layout=settings.layout, stalled_s=settings.stalled_s)
 
 
 class _ServedScreen(ScreenCapture):

@@ -97,7 +97,7 @@ def _record_trajectory(arguments: Mapping[str, Any], file: Path, map_uid: str, t
         if own is not None:  # a twin knows its road: nobody needs to drive it
             own.save(file)
             return f"The twin's own trajectory, {own.length_m:.0f} m, is in {file}."
-        source = env.telemetry()
+        source = env.game.telemetry()
         recorder = DriveRecorder()
         source.listen(recorder.see)
         source.open(float(arguments.get("connect_timeout_s", 30.0)))
