@@ -140,7 +140,7 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
         }
         settings = _game_settings(given)
         self.game = _game(settings, twin, twin_game or {})
-        self._trajectory = _trajectory(trajectory, self.game)
+        self.trajectory = _trajectory(trajectory, self.game)
         preset = self._preset(settings, build_section(EdgeSettings, edge))
         self.interface = TrackmaniaInterface(
             self.game.connect,
@@ -173,7 +173,7 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
 
     @classmethod
     def diagnose(cls, arguments: Mapping[str, Any], seconds: float) -> list[Finding]:
-        """Look at the game, or at a twin; see `envs.trackmania.doctor`."""
+        """Look at the game, or at a twin, in sixteen ways; see `envs.trackmania.doctor`."""
         from envs.trackmania.doctor import diagnose  # it builds envs of this class
 
         return diagnose(arguments, seconds)
@@ -223,6 +223,16 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
             self.game.end()
 
     @property
+    def drives_itself(self) -> bool:
+        """Whether controls reach the game: a person drives where they do not."""
+        return bool(self._arguments["twin"]) or self._arguments["controls"] != games.NONE
+
+    @property
+    def sees_lidar(self) -> bool:
+        """Whether screenshots are to show road and borders, as the lidar needs them."""
+        return self._arguments["obs"] in (LIDAR, LIDAR_PROGRESS)
+
+    @property
     def own_trajectory(self) -> Trajectory | None:
         """The trajectory that the game itself knows: a twin does."""
         points = self.game.trajectory
@@ -260,14 +270,14 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
         self.compat.set_ep_max_length(num_steps)
 
     def _task(self) -> tasks.Task:
-        if self._trajectory is None:
+        if self.trajectory is None:
             raise ConfigError(
                 "env=trackmania has no trajectory to pay rewards along. Record one on the map with python -m "
                 "envs.record env=trackmania and name it in env.trajectory, or choose env.twin=lockstep."
             )
         if self._arguments["reward"] == tasks.TMRL:
-            return tasks.TmrlTask(self._trajectory, self._reward_settings[tasks.TMRL])
-        return tasks.ProgressTask(self._trajectory, self._reward_settings[tasks.PROGRESS])
+            return tasks.TmrlTask(self.trajectory, self._reward_settings[tasks.TMRL])
+        return tasks.ProgressTask(self.trajectory, self._reward_settings[tasks.PROGRESS])
 
     def _preset(self, settings: games.GameSettings, edge: EdgeSettings) -> Preset:
         arguments = self._arguments
@@ -283,9 +293,9 @@ class TrackmaniaEnv(gym.Env[Any, Any], EzPickle):
         return EdgesPreset(settings.layout, self._road(), edge)
 
     def _road(self) -> Road:
-        if self._trajectory is None:
+        if self.trajectory is None:
             raise ConfigError("env.obs=edges needs env.trajectory: the road is seen along it.")
-        points, file = self._trajectory.points, self._arguments["edges"]
+        points, file = self.trajectory.points, self._arguments["edges"]
         if file is None and self.game.edges is not None:
             return Road.between(points, *self.game.edges)
         return load_road(points, file, self._arguments["half_width_m"])

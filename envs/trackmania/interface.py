@@ -114,7 +114,7 @@ class TrackmaniaInterface:
         """
         if self._task is None:
             self._task = self._make_task()
-        parts = self._open()
+        parts = self.open()
         if seed is not None and parts.renew is not None:
             parts.renew()
         self.send_control(self.get_default_action())
@@ -149,7 +149,7 @@ class TrackmaniaInterface:
 
     def wait(self) -> None:
         """Let go, save a ghost if that is asked for, restart, and close what the finish has shown."""
-        parts = self._open()
+        parts = self.open()
         self.send_control(self.get_default_action())
         if self._save_replays:
             save_ghost(self._time.sleep)
@@ -166,7 +166,12 @@ class TrackmaniaInterface:
             if parts.capture is not None:
                 parts.capture.close()
 
-    def _open(self) -> GameParts:
+    def open(self) -> GameParts:
+        """Connect, if need be, and return the game's parts.
+
+        Raises:
+            SimulatorUnavailable: there is no gamepad or window, or the game does not answer.
+        """
         if self.parts is None:
             self.parts = self._connect()
             self.controls = Controls(self.parts.sink)
