@@ -7,6 +7,7 @@ game's begin, so that nothing depends on how its time is cut into calls of `adva
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from envs.trackmania.twin.race import SECOND_US, Race
 from envs.trackmania.twin.records import DEFAULT, RICH, check_layout, pack, unpack
 from envs.trackmania.twin.rich_record import with_header
 from envs.trackmania.twin.road import road_along, synthetic_road
+from envs.trackmania.twin.trajectory_file import as_trajectory
 
 TICK_US = 10_000
 FULL, LIDAR = "full", "lidar"
@@ -33,7 +35,7 @@ class TwinGame:
 
     Args:
         seed: of the synthetic road, and of the jitter.
-        trajectory: `(N, 3)` x, y, z of a recorded drive, to race along it instead.
+        trajectory: `(N, 3)` x, y, z of a recorded drive, to race along it instead; or its file, .npy or .npz.
         frame_rate_fps: of records and pictures.
         frame_jitter: by how much frames come early or late, as a share of the time between two: at most half of it.
         countdown_s: after a restart, without effect of the inputs.
@@ -57,19 +59,19 @@ class TwinGame:
         self,
         seed: int = 0,
         *,
-        trajectory: npt.ArrayLike | None = None,
+        trajectory: npt.ArrayLike | str | None = None,
         frame_rate_fps: float = 100.0,
         frame_jitter: float = 0.0,
         countdown_s: float = 1.5,
-        full_size: tuple[int, int] = (256, 128),
-        lidar_size: tuple[int, int] = (958, 488),
+        full_size: Sequence[int] = (256, 128),
+        lidar_size: Sequence[int] = (958, 488),
         has_signed_speed: bool = False,
         faults: Faults | None = None,
     ) -> None:
         check_range("frame_rate_fps", frame_rate_fps, 1.0, 1000.0)
         check_range("frame_jitter", frame_jitter, 0.0, 1.0)
         check_range("countdown_s", countdown_s, 0.0, 60.0)
-        self.road = synthetic_road(seed) if trajectory is None else road_along(trajectory)
+        self.road = synthetic_road(seed) if trajectory is None else road_along(as_trajectory(trajectory))
         self._random = np.random.default_rng([seed, 1])
         self._interval, self._jitter = SECOND_US / frame_rate_fps, frame_jitter
         ground = Ground(self.road)
@@ -99,6 +101,11 @@ class TwinGame:
         return self.time_us / SECOND_US
 
     @property
+    def map_uid(self) -> str:
+        """A name for the road, the same for the same road."""
+        return f"twin{self._map_hash:016x}"
+
+    @property
     def next_frame_us(self) -> int:
         """When the next frame is due, on the game's clock."""
         return self._next_frame
@@ -110,7 +117,7 @@ class TwinGame:
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
-        self._faults, self._faults_from = faults, self._num_frames
+        self._faults, self._faults_from = faults, self.frame.number
         self._strike()
 
     def press(self, gas: float, brake: float, steer: float) -> None:
@@ -266,7 +273,7 @@ class TwinGame:
 
     def _strike(self) -> None:
         """Begin the faults whose time has come: so many frames after they were asked for."""
-        count, faults = self._num_frames - self._faults_from, self._faults
+        count, faults = self.frame.number - self._faults_from, self._faults
         if count == faults.stall_after_frames:
             self._quiet_until = self.time_us + round(faults.stall_s * SECOND_US)
         if count == faults.freeze_after_frames:

@@ -7,6 +7,7 @@ a finish, so that speed and place can be seen.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from envs.arguments import check_range
+from envs.errors import ConfigError
 from envs.track.frames import FloatArray
 from envs.trackmania.twin.ground import FloatGrid, Ground
 from envs.trackmania.twin.scenery import draw_car, draw_gate
@@ -62,10 +64,12 @@ class Camera:
         ConfigError: the size is out of range.
     """
 
-    def __init__(self, ground: Ground, *, size: tuple[int, int], is_plain: bool) -> None:
+    def __init__(self, ground: Ground, *, size: Sequence[int], is_plain: bool) -> None:
+        if len(size) != 2:
+            raise ConfigError(f"Expected the size of a screenshot as [width, height], got {size}.")
         for name, pixels in zip(("width", "height"), size, strict=True):
             check_range(f"the {name} of a screenshot", pixels, _SMALLEST, _LARGEST)
-        self.size = size
+        self.size = int(size[0]), int(size[1])
         self._ground, self._is_plain = ground, is_plain
         self._view = COCKPIT if is_plain else CHASE
 
