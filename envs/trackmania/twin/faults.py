@@ -8,8 +8,9 @@ from envs.trackmania.twin.records import check_layout
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """Faults of a twin; none by default. `*_after_frames` counts from the frame that is shown when the faults are
-    set, 0 means at once.
+    """Faults of a twin; none by default.
+
+    `*_after_frames` counts from the frame that is shown when the faults are set; 0 means at once.
 
     Attributes:
         refuse: nobody listens at the telemetry port.

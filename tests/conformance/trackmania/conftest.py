@@ -78,21 +78,31 @@ def twin():
 
 
 @pytest.fixture
-def read(eventually):
-    """Return a function that connects a plain client to a twin, which has accepted it then."""
+def plain_client():
+    """Return a function that connects a client to an address."""
     clients = []
 
-    def connect(server, num_floats=11, *, accepted=True):
-        before = server._port.accepted
-        client = PlainClient(server.telemetry, num_floats)
-        clients.append(client)
-        if accepted:
-            eventually(lambda: server.step(0) and server._port.accepted > before)
-        return client
+    def connect(address, num_floats=11):
+        clients.append(PlainClient(address, num_floats))
+        return clients[-1]
 
     yield connect
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def read(eventually, plain_client):
+    """Return a function that connects a plain client to a twin, which has accepted it then."""
+
+    def connect(server, num_floats=11, *, accepted=True):
+        before = server._port.accepted
+        client = plain_client(server.telemetry, num_floats)
+        if accepted:
+            eventually(lambda: server.step(0) and server._port.accepted > before)
+        return client
+
+    return connect
 
 
 @pytest.fixture
