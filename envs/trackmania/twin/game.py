@@ -251,7 +251,7 @@ class TwinGame:
             time_us=self.time_us,
             state=shown(car.state, late_s),
             height_m=float(self.road.heights_m[0]) if self.road.is_flat else float(self.road.height(race.s_m)),
-            distance_m=self._distance,
+            distance_m=self._distance + car.speed_mps * late_s,
             gas=self._gas,
             brake=self._brake,
             steer=self._steer,

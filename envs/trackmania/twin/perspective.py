@@ -156,8 +156,8 @@ def _draw(
         step_x, step_y = step * sin / cell, -step * cos / cell
         for column in range(width):
             px, py = x + (column + 0.5) * step_x, y + (column + 0.5) * step_y
-            base_x, base_y = math.floor(px), math.floor(py)
-            if 0 <= base_x < num_x - 1 and 0 <= base_y < num_y - 1:
+            if 0.0 <= px < num_x - 1 and 0.0 <= py < num_y - 1:
+                base_x, base_y = int(px), int(py)
                 share_x, share_y = px - base_x, py - base_y
                 away = _between(distances, base_x, base_y, share_x, share_y)
                 s = float(along[base_x, base_y])
