@@ -49,6 +49,8 @@ _RIM_PIXELS = 2.0  # below the horizon, that are a border too: on a long straigh
 _DARK = 12  # of a border, in all channels
 _KERB_M, _LINE_M, _DASH_M, _BAR_M = 1.5, 0.5, 6.0, 3.0
 _SMALLEST, _LARGEST = 16, 4096
+_GROUND = ((128, 128, 128), (_DARK, _DARK, _DARK), (70, 130, 80))  # of a plain picture: road, border, grass
+_STRIDE = 4  # pixels between those that are looked up in any case
 _FINER = 2  # samples a pixel of a landscape, along each side
 
 
@@ -154,6 +156,9 @@ def _draw(
         left = 0.5 * width * step
         x, y = x0 + (ahead * cos - left * sin) / cell, y0 + (ahead * sin + left * cos) / cell
         step_x, step_y = step * sin / cell, -step * cos / cell
+        if is_plain:
+            _fill_plain(picture[row], distances, x, y, step_x, step_y, half_width, border)
+            continue
         for column in range(width):
             px, py = x + (column + 0.5) * step_x, y + (column + 0.5) * step_y
             if 0.0 <= px < num_x - 1 and 0.0 <= py < num_y - 1:
@@ -161,17 +166,64 @@ def _draw(
                 share_x, share_y = px - base_x, py - base_y
                 away = _between(distances, base_x, base_y, share_x, share_y)
                 s = float(along[base_x, base_y])
-                if not is_plain and abs(along[base_x + 1, base_y + 1] - s) < 3.0 * cell:  # the same stretch of road
+                beside, before = along[base_x + 1, base_y], along[base_x, base_y + 1]
+                widest = max(abs(beside - s), abs(before - s), abs(along[base_x + 1, base_y + 1] - s))
+                if widest < 3.0 * cell:  # the same stretch of road, not the end of the lap beside it
                     s = _between(along, base_x, base_y, share_x, share_y)
             else:
                 away, s = 1e9, 0.0
-            if is_plain:
-                blue, green, red = _plain(away - half_width, border)
-            else:
-                blue, green, red = _landscape(away, s, half_width, gate, depth, ahead, px * cell, py * cell)
+            blue, green, red = _landscape(away, s, half_width, gate, depth, ahead, px * cell, py * cell)
             picture[row, column, 0] = blue
             picture[row, column, 1] = green
             picture[row, column, 2] = red
+
+
+@njit(cache=True, nogil=True)
+def _fill_plain(
+    row: Picture,
+    distances: FloatGrid,
+    x: float,
+    y: float,
+    step_x: float,
+    step_y: float,
+    half_width: float,
+    border: float,
+) -> None:
+    """Fill a row with road, border and grass: every few pixels are looked up, and those between where they differ.
+
+    Args:
+        row: `(W, 3)`, written.
+        distances: of the grid.
+        x: of the row's left end, in cells.
+        y: of it.
+        step_x: from pixel to pixel, in cells.
+        step_y: of it.
+        half_width: of the road, metres.
+        border: width of a border, metres.
+    """
+    width, before, last = len(row), -1, 0
+    while True:
+        kind = _kind(distances, x + (last + 0.5) * step_x, y + (last + 0.5) * step_y, half_width, border)
+        first = max(last - _STRIDE, 0)
+        for column in range(first, last + 1):
+            here = kind
+            if before >= 0 and before != kind and column < last:
+                px, py = x + (column + 0.5) * step_x, y + (column + 0.5) * step_y
+                here = _kind(distances, px, py, half_width, border)
+            row[column, 0], row[column, 1], row[column, 2] = _GROUND[here]
+        if last == width - 1:
+            return
+        before, last = kind, min(last + _STRIDE, width - 1)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _kind(distances: FloatGrid, px: float, py: float, half_width: float, border: float) -> int:
+    """Return what is at a place of the grid: 0 road, 1 border, 2 grass."""
+    if not (0.0 <= px < distances.shape[0] - 1 and 0.0 <= py < distances.shape[1] - 1):
+        return 2
+    base_x, base_y = int(px), int(py)
+    beyond = _between(distances, base_x, base_y, px - base_x, py - base_y) - half_width
+    return 0 if beyond <= 0.0 else 1 if beyond <= border else 2
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -180,16 +232,6 @@ def _between(grid: FloatGrid, x: int, y: int, share_x: float, share_y: float) ->
     near = grid[x, y] * (1.0 - share_y) + grid[x, y + 1] * share_y
     far = grid[x + 1, y] * (1.0 - share_y) + grid[x + 1, y + 1] * share_y
     return near * (1.0 - share_x) + far * share_x
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _plain(beyond: float, border: float) -> tuple[int, int, int]:
-    """Return the colour of the ground `beyond` metres outside of the road: blue, green, red."""
-    if beyond <= 0.0:
-        return 128, 128, 128
-    if beyond <= border:
-        return _DARK, _DARK, _DARK
-    return 70, 130, 80
 
 
 @njit(cache=True, nogil=True, inline="always")

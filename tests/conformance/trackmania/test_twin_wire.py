@@ -200,6 +200,19 @@ def test_datagrams_of_another_size_are_counted(twin, pad):
     assert server.game.record()[6] == pytest.approx(0.2)
 
 
+def test_any_datagrams_leave_a_game_that_drives(twin, pad):
+    server, random = twin(), np.random.default_rng(3)
+    hands = pad(server)
+    for _ in range(300):
+        hands.socket.sendto(random.bytes(int(random.choice([6, 6, 6, 5, 60]))), hands.address)
+        server.step(int(random.integers(0, 60_000)))
+        assert np.isfinite(server.game.record("IQN33")).all()
+        assert server.game.record()[0] < 110.0
+    hands.send(stick=-32768)
+    server.step(FRAME_US)
+    assert server.game.record()[5] == -1.0
+
+
 @pytest.mark.parametrize(
     ("action", "bytes_"),
     [
@@ -312,6 +325,7 @@ def test_several_twins_have_ports_of_their_own(twin):
     assert servers[1].game.map_uid == TwinGame(6).map_uid
 
 
+@pytest.mark.point("trackmania", 46)
 def test_ports_are_side_by_side_on_loopback(twin):
     probe = socket.create_server(("127.0.0.1", 0))
     port = probe.getsockname()[1]
