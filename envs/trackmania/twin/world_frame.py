@@ -6,8 +6,10 @@ Forward is (sin yaw, cos yaw) in (x, z). On which side +x is then, public source
 import numpy as np
 
 from envs.track.frames import FloatArray
+from envs.trackmania.plane import IS_RIGHT_HANDED
 
-LEFT_X = 1.0  # x of the driver's left at yaw 0. 1: right-handed, steering right lowers the yaw; -1: left-handed
+# x of the driver's left at yaw 0. 1: right-handed, steering right lowers the yaw; -1: left-handed
+LEFT_X = 1.0 if IS_RIGHT_HANDED else -1.0
 
 
 def to_world(points: FloatArray, heights_m: FloatArray | float) -> FloatArray:
