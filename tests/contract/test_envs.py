@@ -29,6 +29,9 @@ def config(request):
     config = OmegaConf.to_container(OmegaConf.load(request.param), resolve=True, throw_on_missing=True)
     if "hosts" in config:
         config["hosts"] = [request.getfixturevalue("served_dummies")]
+    if "twin" in config:
+        pytest.importorskip(f"{config['_target_'].rpartition('.env.')[0]}.twin.game", reason="its twin is not here yet")
+        config["twin"] = "lockstep"
     return config
 
 
