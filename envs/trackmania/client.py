@@ -14,8 +14,9 @@ from envs.errors import ProtocolError
 from envs.remote.backoff import Backoff
 from envs.trackmania.faults import CLOSED, REFUSED, SILENT, STALLED, WRONG_LAYOUT, LinkFault
 from envs.trackmania.identification import check_units, identify, speed_ratio
-from envs.trackmania.layouts import CANDIDATES, Layout
+from envs.trackmania.layouts import CANDIDATES, RICH1, Layout
 from envs.trackmania.records import NewestRecord, Record, RecordStream
+from envs.trackmania.rich_records import RichStream
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class TelemetryClient:
 
     def _read(self, connection: socket.socket) -> None:
         """Read until the peer closes or `close` is called."""
-        stream: RecordStream | None = None
+        stream: RecordStream | RichStream | None = RichStream() if self.layout is RICH1 else None
         burst = bytearray()
         for data, received_s in self._pieces(connection):
             if stream is None:

@@ -16,7 +16,7 @@ from envs.trackmania.controls import PRESS_S
 from envs.trackmania.gamepad import GamepadSink
 from envs.trackmania.interface import GameParts
 from envs.trackmania.keyboard import KeyboardSink
-from envs.trackmania.layouts import Layout
+from envs.trackmania.layouts import RICH1, Layout
 from envs.trackmania.lockstep import LockstepTwin
 from envs.trackmania.real_time import GameTime, RealTime
 from envs.trackmania.sinks import DatagramSink, NullSink
@@ -113,6 +113,8 @@ def real_game(settings: GameSettings) -> Game:
 
 def lockstep_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
     """Return a twin in this process whose time waits for the env."""
+    if settings.layout is RICH1:
+        raise ConfigError("env.layout=RICH1 has a header, which env.twin=lockstep does not send: choose env.twin=true.")
     make = _twin_class("game", "TwinGame")
     layout = {} if settings.layout is None else {"layout": settings.layout}
     twin = LockstepTwin(lambda: make(**arguments), screen=settings.screen, **layout)

@@ -156,9 +156,20 @@ IQN33 = Layout(
     ),
 )
 
+# Our own proposal: a header, which `envs.trackmania.rich_records` reads, before the floats; the last field is its.
+CONTACT_4 = tuple(slip.replace("slip", "contact") for slip in SLIP_4)
+RICH1 = Layout(
+    "RICH1",
+    (
+        *(*_TMRL, *VELOCITY, *DIRECTION, "up_x", "up_y", "up_z", *SLIP_4, *CONTACT_4, "checkpoints", "lap"),
+        RACE_TIME_MS,
+    ),
+    port=9010,
+)
+
 # A 22-float record is known to exist, but none of its fields: any stream would fit it, so it is no candidate.
 CANDIDATES = (TMRL8, TMRL9, TMRL11, RACE16, CP19, OTHER19, OTHER20, MAP25, IQN33)
-_BY_NAME = {layout.name: layout for layout in CANDIDATES}
+_BY_NAME = {layout.name: layout for layout in (*CANDIDATES, RICH1)}
 
 
 def layout_of(name: str) -> Layout:
@@ -169,6 +180,6 @@ def layout_of(name: str) -> Layout:
     """
     layout = _BY_NAME.get(name)
     if layout is None or not layout.is_known:
-        known = ", ".join(one.name for one in CANDIDATES if one.is_known)
+        known = ", ".join(one.name for one in _BY_NAME.values() if one.is_known)
         raise ConfigError(f"Expected env.layout to be auto or one of {known}, got {name!r}.")
     return layout

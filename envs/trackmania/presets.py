@@ -73,6 +73,7 @@ class FullPreset(Preset):
 
     def reset(self, record: Record, screenshot: npt.NDArray[np.uint8] | None) -> tuple[Element, ...]:
         """Fill the history with this one picture."""
+        _need(record.layout, "full", GEAR, RPM)  # env.layout=auto: it is known only now
         assert screenshot is not None
         assert self._pictures.maxlen is not None
         self._pictures.extend([self._picture.of(screenshot)] * self._pictures.maxlen)
