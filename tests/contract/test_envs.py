@@ -26,9 +26,6 @@ def config(request):
         config["twin"] = "lockstep"
     elif "hosts" in config:
         config["hosts"] = [request.getfixturevalue("served_dummies")]
-    if "twin" in config:
-        pytest.importorskip(f"{config['_target_'].rpartition('.env.')[0]}.twin.game", reason="its twin is not here yet")
-        config["twin"] = "lockstep"
     return config
 
 
