@@ -127,6 +127,26 @@ def diagnose(config: Mapping[str, Any], seconds: float) -> list[Finding]:
     return look(_arguments(env_class, config, False), seconds)
 
 
+def record(config: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """Record in a game of an env; its class has a method `record(arguments, request)` for it.
+
+    Args:
+        config: as for `make_env`.
+        request: what `envs.record` was asked for.
+
+    Returns:
+        What was recorded, in words.
+
+    Raises:
+        ConfigError: as for `make_env`, or the env has nothing to record.
+    """
+    env_class = _env_class(config)
+    method: Callable[[Mapping[str, Any], Mapping[str, Any]], str] | None = getattr(env_class, "record", None)
+    if method is None:
+        raise ConfigError(f"{env_class.__name__} records nothing. env=trackmania does.")
+    return method(_arguments(env_class, config, False), request)
+
+
 def _bare_env(config: Mapping[str, Any], training: bool, render_mode: str | None) -> gym.Env[Any, Any]:
     env_class = _env_class(config)
     return env_class(**_arguments(env_class, config, training), training=training, render_mode=render_mode)

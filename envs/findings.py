@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
+OK, WARNING, PROBLEM, SKIPPED = "ok", "warning", "problem", "skipped"
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Finding:
         place: where, such as `pc1:5555`.
         check: what was looked at.
         found: what there was.
-        verdict: `ok`, `warning` or `problem`.
+        verdict: `ok`, `warning`, `problem`, or `skipped` where it could not be looked at.
         cure: what to do, where it is not ok.
     """
 

@@ -35,3 +35,17 @@ def listen_at(host: str, port: int, what: str) -> socket.socket:
         raise ConfigError(
             f"{what} cannot listen at {host}:{port} ({error}). Does another program listen there? Choose another port."
         ) from error
+
+
+def bind_datagrams(host: str, port: int, what: str) -> socket.socket:
+    """Return a UDP socket at `host:port`, or at any free port for 0, that never blocks. Raises as `listen_at`."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
+        bound = socket.socket(family, socket.SOCK_DGRAM)
+        bound.setblocking(False)
+        bound.bind((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"{what} cannot listen at {host}:{port}/udp ({error}). Does another program? Choose another port."
+        ) from error
+    return bound

@@ -42,6 +42,11 @@ class RealTimeClock:
         self.steps = self.overruns = 0
         self.worst_lateness_s = 0.0
 
+    @property
+    def due_s(self) -> float | None:
+        """When the running step ends; None before the first."""
+        return self._due
+
     def begin(self) -> None:
         """Let the first step begin now: after a reset, or a pause that is nobody's lateness."""
         self._due = self._now() + self.step_s

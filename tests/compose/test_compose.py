@@ -28,6 +28,7 @@ def presets():
 
 HOSTS = {  # envs whose games are elsewhere
     "remote": ("env.hosts=[{}]",),
+    "trackmania": ("env.twin=lockstep",),
     "remote_original": ("env.host={}", "ray.envs_per_runner=1"),  # such a server has one client
 }
 SIGHTLESS = "mlp"  # needs an observation without an image

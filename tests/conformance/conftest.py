@@ -13,7 +13,7 @@ def marked_points():
     """Return a function from a specification's name to the numbers that tests in its folder are marked with."""
 
     def find(name):
-        text = "".join(path.read_text() for path in sorted((HERE / name).glob("test_*.py")))
+        text = "".join(path.read_text() for path in sorted((HERE / name).rglob("test_*.py")))
         return {int(number) for number in re.findall(rf'mark\.point\("{name}", (\d+)\)', text)}
 
     return find

@@ -22,7 +22,9 @@ UNSEEDED = {"remote_original"}  # a server that knows no seeds: tests/conformanc
 @pytest.fixture(params=[path for path in CONFIGS if path.stem not in UNSEEDED], ids=lambda path: path.stem)
 def config(request):
     config = OmegaConf.to_container(OmegaConf.load(request.param), resolve=True, throw_on_missing=True)
-    if "hosts" in config:
+    if "twin" in config:
+        config["twin"] = "lockstep"
+    elif "hosts" in config:
         config["hosts"] = [request.getfixturevalue("served_dummies")]
     return config
 

@@ -1,0 +1,114 @@
+"""`python -m benchmarks.trackmania_twin`: lock-step steps a second of the fake TrackMania, on one core.
+
+A step is 50 ms of the game, five frames of 100 a second: press, advance, read the record, and take the screenshot if
+there is one. The controls are those of a lap that the centre-line driver drove before. One thread, medians over rounds,
+after compilation; by the wall clock, and by process time for machines that others share. A step over sockets is a
+datagram for the pad, `STEP` over the frame channel, and five records read from the telemetry; its process time is that
+of both ends.
+"""
+
+import argparse
+import socket
+import statistics
+import struct
+import time
+from collections.abc import Callable
+
+from benchmarks.setting import table
+from envs.trackmania.twin.driver import CentreLineDriver
+from envs.trackmania.twin.frame_channel import FrameClient
+from envs.trackmania.twin.game import TwinGame
+from envs.trackmania.twin.pad import B, datagram
+from envs.trackmania.twin.server import TwinServer
+
+STEP_S, RECORD = 0.05, 44
+WARM_UP = 50
+PICTURES = {"no images": None, "lidar, 958 x 488": "lidar", "full, 256 x 128": "full"}
+
+
+def rate(steps: int, round_of_steps: Callable[[int], None]) -> tuple[float, float]:
+    """Return steps a second by the wall clock and by process time."""
+    began, busy = time.perf_counter(), time.process_time()
+    round_of_steps(steps)
+    return steps / (time.perf_counter() - began), steps / (time.process_time() - busy)
+
+
+Actions = list[tuple[float, float, float]]
+
+
+def lap(seed: int) -> Actions:
+    """Return the controls of a lap, one for each step."""
+    game, actions = TwinGame(seed), []
+    driver = CentreLineDriver(game.road)
+    while not game.finishes and game.time_s < 120.0:
+        actions.append(driver.action(game.frame))
+        game.press(*actions[-1])
+        game.advance(STEP_S)
+    return actions
+
+
+def in_process(seed: int, actions: Actions, kind: str | None) -> Callable[[int], None]:
+    """Return what drives so many steps of a game in this process."""
+    game = TwinGame(seed)
+
+    def run(steps: int) -> None:
+        for step in range(steps):
+            if step % len(actions) == 0:
+                game.restart()
+            game.press(*actions[step % len(actions)])
+            game.advance(STEP_S)
+            game.record()
+            if kind:
+                game.screenshot(kind)
+
+    run(WARM_UP)
+    return run
+
+
+def over_sockets(actions: Actions, server: TwinServer) -> Callable[[int], None]:
+    """Return what drives so many steps of a game behind its sockets."""
+    hands = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    channel, client = FrameClient(*server.frames), socket.create_connection(server.telemetry, 5.0)
+    channel.step(0.0)  # the client is accepted
+
+    def run(steps: int) -> None:
+        for step in range(steps):
+            is_new = step % len(actions) == 0
+            controls = datagram(*actions[step % len(actions)], buttons=B if is_new else 0)
+            hands.sendto(controls, server.pad_address)
+            channel.step(STEP_S)
+            data = b""
+            while len(data) < 5 * RECORD:
+                data += client.recv(5 * RECORD - len(data))
+            struct.unpack("<11f", data[-RECORD:])
+
+    run(WARM_UP)
+    return run
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=1000, help="of a round; with images a fifth")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    actions = lap(options.seed)
+    server = TwinServer(port=0, speed=0.0, game={"seed": options.seed})
+    kinds = {name: (in_process(options.seed, actions, kind), 5 if kind else 1) for name, kind in PICTURES.items()}
+    kinds["over its sockets, no images"] = over_sockets(actions, server), 1
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+    for _ in range(options.rounds):
+        for name, (run, fewer) in kinds.items():
+            found[name].append(rate(options.steps // fewer, run))
+    server.close()
+    rows = []
+    for name, rates in found.items():
+        wall, busy = (sorted(side) for side in zip(*rates, strict=True))
+        rows.append([name, f"{statistics.median(wall):,.0f} ({wall[0]:,.0f} … {wall[-1]:,.0f})",
+                     f"{statistics.median(busy):,.0f}", f"{statistics.median(wall) * STEP_S:,.0f}"])  # fmt: skip
+    print(table(["a step of 50 ms", "steps/s (lowest … highest)", "steps/s of a core", "times real time"], rows))
+
+
+if __name__ == "__main__":
+    main()
