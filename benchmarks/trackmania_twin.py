@@ -1,10 +1,11 @@
 """`python -m benchmarks.trackmania_twin`: lock-step steps a second of the fake TrackMania, on one core.
 
-A step is 50 ms of the game, five frames of 100 a second: press, advance, read the record, and take the screenshot if
-there is one. The controls are those of a lap that the centre-line driver drove before. One thread, medians over rounds,
-after compilation; by the wall clock, and by process time for machines that others share. A step over sockets is a
-datagram for the pad, `STEP` over the frame channel, and five records read from the telemetry; its process time is that
-of both ends.
+A step is 50 ms of the game, five frames of 100 a second. Of the game alone: press, advance, read the record, and take
+the screenshot if there is one. Of the env (`twin=lockstep obs=edges`): all that a training pays for a step, rewards and
+observations included, and resets between laps. The controls are those of a lap that the centre-line driver drove. One
+thread, medians over rounds, after compilation; by the wall clock, and by process time for machines that others
+share. A step over sockets is a datagram for the pad, `STEP` over the frame channel, and five records read from the
+telemetry; its process time is that of both ends.
 """
 
 import argparse
@@ -13,8 +14,13 @@ import statistics
 import struct
 import time
 from collections.abc import Callable
+from typing import cast
+
+import numpy as np
 
 from benchmarks.setting import table
+from envs.trackmania.env import TrackmaniaEnv
+from envs.trackmania.lockstep import LockstepTwin
 from envs.trackmania.twin.driver import CentreLineDriver
 from envs.trackmania.twin.frame_channel import FrameClient
 from envs.trackmania.twin.game import TwinGame
@@ -23,7 +29,11 @@ from envs.trackmania.twin.server import TwinServer
 
 STEP_S, RECORD = 0.05, 44
 WARM_UP = 50
-PICTURES = {"no images": None, "lidar, 958 x 488": "lidar", "full, 256 x 128": "full"}
+PICTURES = {
+    "the game alone, no picture": None,
+    "the game alone, lidar, 958 x 488": "lidar",
+    "the game alone, full, 256 x 128": "full",
+}
 
 
 def rate(steps: int, round_of_steps: Callable[[int], None]) -> tuple[float, float]:
@@ -65,6 +75,33 @@ def in_process(seed: int, actions: Actions, kind: str | None) -> Callable[[int],
     return run
 
 
+def whole_env(seed: int) -> Callable[[int], None]:
+    """Return what drives so many steps of the env, without pictures, lap after lap as the driver drove the first."""
+    env = TrackmaniaEnv(twin="lockstep", obs="edges", actions="game", twin_game={"seed": seed})
+    env.reset()
+    game = cast("TwinGame", cast("LockstepTwin", env.game.time).game)
+    driver, actions, has_ended = CentreLineDriver(game.road), [], False
+    while not has_ended:
+        actions.append(np.array(driver.action(game.frame), np.float32))
+        _, _, *ends, info = env.step(actions[-1])
+        has_ended = any(ends)
+    assert info["end_cause"] == "finish", info
+    env.reset()
+    place = 0
+
+    def run(steps: int) -> None:
+        nonlocal place
+        for _ in range(steps):
+            _, _, *ends, info = env.step(actions[place % len(actions)])
+            place += 1
+            if any(ends):
+                assert info["end_cause"] == "finish", info
+                place = 0
+                env.reset()
+
+    return run
+
+
 def over_sockets(actions: Actions, server: TwinServer) -> Callable[[int], None]:
     """Return what drives so many steps of a game behind its sockets."""
     hands = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -96,7 +133,8 @@ def main() -> None:
     actions = lap(options.seed)
     server = TwinServer(port=0, speed=0.0, game={"seed": options.seed})
     kinds = {name: (in_process(options.seed, actions, kind), 5 if kind else 1) for name, kind in PICTURES.items()}
-    kinds["over its sockets, no images"] = over_sockets(actions, server), 1
+    kinds["the env, `obs=edges`, no picture"] = whole_env(options.seed), 1
+    kinds["the game over its sockets, no picture"] = over_sockets(actions, server), 1
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
     for _ in range(options.rounds):
         for name, (run, fewer) in kinds.items():

@@ -65,9 +65,28 @@ class RaySensor:
         Raises:
             ValueError: a pose is not finite.
         """
+        return self._read(poses)[0]
+
+    def read_hits(self, poses: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the distances `(B, N)` and how squarely each ray meets its wall.
+
+        The second, `(B, N)`, is the dot product of the ray and the wall's normal that faces it: -1 if it meets the wall
+        at right angles, near 0 if it grazes it, and 1 if it meets nothing.
+
+        Raises:
+            ValueError: a pose is not finite.
+        """
+        distances, hits = self._read(poses)
+        way = self._grid.segments[hits, 2:]
+        angles = np.asarray(poses, np.float64)[:, 2:] + self.angles_rad
+        across = np.cos(angles) * way[..., 1] - np.sin(angles) * way[..., 0]
+        return distances, np.where(hits < 0, 1.0, -np.abs(across) / np.hypot(way[..., 0], way[..., 1]))
+
+    def _read(self, poses: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
         poses = np.ascontiguousarray(poses, np.float64)
         grid = self._grid
         distances = np.empty((len(poses), len(self.angles_rad)))
+        hits = np.empty(distances.shape, np.int64)
         broken = _cast(
             grid.segments,
             grid.starts,
@@ -80,10 +99,11 @@ class RaySensor:
             self.angles_rad,
             self.max_range_m,
             distances,
+            hits,
         )
         if broken >= 0:
             raise ValueError(f"Expected a finite pose x, y, heading, got {poses[broken]} (car {broken}).")
-        return distances
+        return distances, hits
 
 
 def ray_angles(count: int, spread_rad: float) -> FloatArray:
@@ -109,8 +129,9 @@ def _cast(
     angles: FloatArray,
     max_range: float,
     distances: FloatArray,
+    hits: npt.NDArray[np.int64],
 ) -> int:
-    """Fill `distances` and return -1, or the first pose that is not finite."""
+    """Fill `distances` and `hits` (the segments met, -1: none); return -1, or the first pose that is not finite."""
     for car in range(len(poses)):
         x, y, heading = poses[car]
         if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(heading)):
@@ -121,7 +142,7 @@ def _cast(
             ahead_x, ahead_y = math.cos(heading + angles[ray]), math.sin(heading + angles[ray])
             enter, leave = _inside(cell_x, cell_y, ahead_x, ahead_y, num_x, num_y)
             enter, leave = enter * cell, min(leave * cell, max_range)
-            nearest = max_range
+            nearest, hit = max_range, -1
             if enter <= leave:
                 column = min(max(math.floor(cell_x + enter / cell * ahead_x), 0), num_x - 1)
                 row = min(max(math.floor(cell_y + enter / cell * ahead_y), 0), num_y - 1)
@@ -134,7 +155,9 @@ def _cast(
                 while 0 <= column < num_x and 0 <= row < num_y:
                     place = row * num_x + column
                     for item in range(starts[place], starts[place + 1]):
-                        nearest = min(nearest, _hit(segments, items[item], x, y, ahead_x, ahead_y))
+                        distance = _hit(segments, items[item], x, y, ahead_x, ahead_y)
+                        if distance < nearest:
+                            nearest, hit = distance, items[item]
                     # Nothing in a later cell is nearer than where this one ends.
                     if min(next_x, next_y) >= min(nearest, leave):
                         break
@@ -142,7 +165,7 @@ def _cast(
                         column, next_x = column + step_x, next_x + per_x
                     else:
                         row, next_y = row + step_y, next_y + per_y
-            distances[car, ray] = nearest
+            distances[car, ray], hits[car, ray] = nearest, hit
     return -1
 
 

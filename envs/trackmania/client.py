@@ -3,27 +3,18 @@
 The plugin is the server, and nothing is ever written to it.
 """
 
-import contextlib
-import logging
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from envs.errors import ProtocolError
 from envs.remote.backoff import Backoff
-from envs.trackmania.faults import CLOSED, REFUSED, SILENT, STALLED, WRONG_LAYOUT, LinkFault
-from envs.trackmania.identification import check_units, identify, speed_ratio
-from envs.trackmania.layouts import CANDIDATES, RICH1, Layout
-from envs.trackmania.records import NewestRecord, Record, RecordStream
-from envs.trackmania.rich_records import RichStream
-
-log = logging.getLogger(__name__)
+from envs.trackmania.connection import LOOK_S, ConnectionReader
+from envs.trackmania.faults import CLOSED, REFUSED, STALLED, WRONG_LAYOUT, LinkFault
+from envs.trackmania.identification import UnitWatch
+from envs.trackmania.layouts import Layout
+from envs.trackmania.records import NewestRecord, Record
 
 BACKOFF = Backoff(first_s=0.2, most_s=5.0, attempts=1_000_000)
-_PIECE = 1 << 16
-_LOOK_S = 0.25  # how often a thread that waits for bytes looks whether it shall end
-_UNIT_S = 8.0  # of records, in which the car may have moved long enough to compare speeds
 
 
 class TelemetryClient:
@@ -37,6 +28,7 @@ class TelemetryClient:
         stalled_s: after which the newest record is too old.
         backoff: between attempts to connect.
         now: seconds, monotonic.
+        checks_units: whether told speeds are compared with ways in this machine's time; a twin's may run faster.
     """
 
     def __init__(
@@ -49,19 +41,37 @@ class TelemetryClient:
         stalled_s: float = 1.0,
         backoff: Backoff = BACKOFF,
         now: Callable[[], float] = time.monotonic,
+        checks_units: bool = True,
     ) -> None:
-        self._address, self._where = (host, port), f"{host}:{port}"
-        self.layout = layout
-        self._silent_s, self._stalled_s, self._backoff, self._now = silent_s, stalled_s, backoff, now
-        self._records = NewestRecord()
+        self._stalled_s, self._backoff, self._now = stalled_s, backoff, now
+        self._records, self._units = NewestRecord(), UnitWatch() if checks_units else None
         self._changed = threading.Condition()
         self._end, self._hurry = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._fault: LinkFault | None = None  # what is the matter now
         self._loss: LinkFault | None = None  # what happened since open()
         self._listeners: list[Callable[[Record], None]] = []
-        self._for_units: list[Record] | None = []
-        self.connections = 0
+        self._reader = ConnectionReader(
+            host,
+            port,
+            layout=layout,
+            silent_s=silent_s,
+            now=now,
+            has_ended=self._end,
+            deliver=self._deliver,
+            report_silence=self._report_silence,
+        )
+        self._where = self._reader.where
+
+    @property
+    def layout(self) -> Layout | None:
+        """Of the records; None while it is not known."""
+        return self._reader.layout
+
+    @property
+    def connections(self) -> int:
+        """How often the plugin took a connection."""
+        return self._reader.connections
 
     @property
     def seen(self) -> int:
@@ -115,7 +125,7 @@ class TelemetryClient:
                 left = deadline - self._now()
                 if left <= 0:
                     raise self._fault or self._stalled()
-                self._changed.wait(min(left, _LOOK_S))
+                self._changed.wait(min(left, LOOK_S))
             self._loss = None
 
     def newest(self) -> Record:
@@ -156,91 +166,30 @@ class TelemetryClient:
     def _run(self) -> None:
         waits = iter(self._backoff.waits())
         while not self._end.is_set():
-            fault, was_heard = self._connection()
+            before = self.seen
+            fault = self._reader.read()
             if self._end.is_set():
                 break
-            if was_heard:
+            if self.seen > before:
                 waits = iter(self._backoff.waits())
             self._report(fault)
             self._hurry.clear()
             self._hurry.wait(next(waits, self._backoff.most_s))
 
-    def _connection(self) -> tuple[LinkFault, bool]:
-        """Read one connection until it is lost; return why, and whether it delivered anything."""
-        try:
-            connection = socket.create_connection(self._address, timeout=self._silent_s)
-        except OSError as error:
-            return LinkFault(REFUSED, self._where, f"refused the connection ({error})."), False
-        before = self.seen
-        with contextlib.closing(connection):
-            self.connections += 1
-            connection.settimeout(_LOOK_S)
-            try:
-                self._read(connection)
-                fault = LinkFault(CLOSED, self._where, "closed the connection.")
-            except ProtocolError as error:
-                fault = LinkFault(WRONG_LAYOUT, self._where, f"sends another layout: {error}")
-            except OSError as error:
-                fault = LinkFault(CLOSED, self._where, f"broke the connection ({error}).")
-        return fault, self.seen > before
-
-    def _read(self, connection: socket.socket) -> None:
-        """Read until the peer closes or `close` is called."""
-        stream: RecordStream | RichStream | None = RichStream() if self.layout is RICH1 else None
-        burst = bytearray()
-        for data, received_s in self._pieces(connection):
-            if stream is None:
-                burst += data
-                layout = identify(bytes(burst), CANDIDATES if self.layout is None else (self.layout,))
-                if layout is None:
-                    continue
-                self.layout = layout
-                stream, data = RecordStream(layout), bytes(burst)
-                log.info("Telemetry at %s: %s.", self._where, layout.name)
-            self._deliver(stream.feed(data, received_s))
-
-    def _pieces(self, connection: socket.socket) -> Iterator[tuple[bytes, float]]:
-        began = self._now()
-        is_silent = True
-        while not self._end.is_set():
-            try:
-                data = connection.recv(_PIECE)
-            except TimeoutError:
-                if is_silent and self._now() - began >= self._silent_s and self._fault is None:
-                    waited = self._now() - began
-                    self._report(
-                        LinkFault(SILENT, self._where, f"took the connection, but sent nothing in {waited:.1f} s.")
-                    )
-                continue
-            if not data:
-                return
-            if is_silent:
-                is_silent = False
-                with self._changed:
-                    self._fault = None
-            yield data, self._now()
-
     def _deliver(self, records: list[Record]) -> None:
         with self._changed:
+            self._fault = None
             sound = [record for record in records if self._records.put(record)]
             self._changed.notify_all()
         for record in sound:
             for listener in self._listeners:
                 listener(record)
-        self._check_units(sound)
+        if self._units is not None:
+            self._units.see(sound)
 
-    def _check_units(self, records: list[Record]) -> None:
-        """Compare speeds with positions until that was once possible."""
-        if self._for_units is None:
-            return
-        self._for_units.extend(records)
-        if not self._for_units or self._for_units[-1].received_s - self._for_units[0].received_s < _UNIT_S:
-            return
-        ratio = speed_ratio(list(self._for_units))
-        self._for_units.clear()
-        if ratio is not None:
-            check_units(records[-1].layout, ratio)
-            self._for_units = None
+    def _report_silence(self, fault: LinkFault) -> None:
+        if self._fault is None or self._fault.cause == REFUSED:  # any other tells more than silence
+            self._report(fault)
 
     def _report(self, fault: LinkFault) -> None:
         with self._changed:

@@ -3,15 +3,17 @@
 import importlib.metadata
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from envs.errors import ConfigError
+from envs.errors import ConfigError, ProtocolError, SimulatorUnavailable
 from envs.findings import OK, PROBLEM, SKIPPED, WARNING, Finding
-from envs.trackmania import games, ghosts
+from envs.trackmania import games, ghosts, readiness
 from envs.trackmania.doctor_drive import TRAJECTORY, drive_checks
 from envs.trackmania.doctor_link import link_checks
 from envs.trackmania.env import TrackmaniaEnv
+from envs.trackmania.layouts import IQN33
 from envs.trackmania.tmrl_config import load_tmrl_config
 from envs.trackmania.trajectory import load_trajectory
 
@@ -92,7 +94,24 @@ def _trajectory(arguments: Mapping[str, Any], place: str) -> Finding:
         trajectory = load_trajectory(file)
     except ConfigError as error:
         return Finding(place, check, str(error), PROBLEM, "Record it again, from a restart to the finish.")
-    return Finding(place, check, f"{len(trajectory.points)} points, {trajectory.length_m:.0f} m, {trajectory.source}")
+    found = f"{len(trajectory.points)} points, {trajectory.length_m:.0f} m, {trajectory.source}"
+    if arguments.get("layout") == IQN33.name and not arguments.get("twin"):
+        return _for_the_loaded_map(Finding(place, check, found), trajectory.map_uid)
+    return Finding(place, check, found)
+
+
+def _for_the_loaded_map(finding: Finding, map_uid: str) -> Finding:
+    """Compare with what the plugin of this layout says, if both know a map."""
+    try:
+        loaded = readiness.ask_readiness(port=readiness.PORT)
+    except (SimulatorUnavailable, ProtocolError) as error:
+        return replace(finding, found=f"{finding.found}; {error}", verdict=WARNING, cure="Load the plugin anew.")
+    if not map_uid or loaded.map_uid in (None, map_uid):
+        return replace(finding, found=f"{finding.found}; loaded map: {loaded.map_uid or loaded.error}")
+    cure = "Load the map that the trajectory was driven on, or record one on this map."
+    return replace(
+        finding, found=f"driven on map {map_uid}, but {loaded.map_uid} is loaded", verdict=PROBLEM, cure=cure
+    )
 
 
 def _imports(arguments: Mapping[str, Any], place: str) -> Finding:

@@ -6,15 +6,14 @@ step to the finish and beyond, on their true sides, and everything is scaled to 
 """
 
 import math
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from envs.arguments import check_range
-from envs.track.frames import FloatArray, to_car_frame, wrap_angle
+from envs.track.edges_ahead import BOUND, EdgeSettings, bounded, seen_edges
+from envs.track.frames import FloatArray, wrap_angle
 from envs.trackmania.layouts import GEAR, RPM, SLIP_4, SPEED_MPS, Layout
 from envs.trackmania.motion import Motion, MotionTracker, tells_direction
 from envs.trackmania.presets import Element, Preset
@@ -22,38 +21,6 @@ from envs.trackmania.records import Record
 from envs.trackmania.road import Road
 
 _SPEED_MPS, _SIDE_MPS, _YAW_RADPS, _GEAR, _RPM, _OFFSET_M = 100.0, 20.0, 4.0, 7.0, 10000.0, 20.0  # are scaled to 1
-BOUND = 2.0  # values beyond are clipped
-
-
-@dataclass(frozen=True, kw_only=True)
-class EdgeSettings:
-    """Which points of the edges are seen.
-
-    Attributes:
-        points: of each edge.
-        ahead_m: the farthest, from the car along the road; also what coordinates are scaled by.
-        ahead_s: above 0, the farthest lies as far ahead as the car gets in this time …
-        least_ahead_m: … but no nearer than this, and no farther than `ahead_m`.
-    """
-
-    points: int = 15
-    ahead_m: float = 160.0
-    ahead_s: float = 0.0
-    least_ahead_m: float = 40.0
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        check_range("points", self.points, 2)
-        check_range("least_ahead_m", self.least_ahead_m, 1.0)
-        check_range("ahead_m", self.ahead_m, self.least_ahead_m)
-        check_range("ahead_s", self.ahead_s, 0.0)
-
-    def distances_m(self, speed_mps: float) -> FloatArray:
-        """Return how far along the road each point is, `(points,)`."""
-        reach = self.ahead_m
-        if self.ahead_s > 0.0:
-            reach = min(max(self.ahead_s * abs(speed_mps), self.least_ahead_m), self.ahead_m)
-        return np.linspace(0.0, reach, self.points)
 
 
 class EdgesPreset(Preset):
@@ -115,14 +82,10 @@ class EdgesPreset(Preset):
             math.cos(heading_error),
             self._s_m / self._road.length_m,
         ]
-        return _bounded(telemetry), _bounded(self._edges(motion, self._s_m, record[SPEED_MPS]))
+        return bounded(telemetry), bounded(self._edges(motion, self._s_m, record[SPEED_MPS]))
 
     def _edges(self, motion: Motion, s_m: float, speed_mps: float) -> FloatArray:
         along = s_m + self._settings.distances_m(speed_mps)
         pose = np.array([motion.x_m, motion.y_m, motion.heading_rad])
-        seen = to_car_frame(self._road.edges_at(along), pose) / self._settings.ahead_m
-        return np.concatenate([seen[0].T.ravel(), seen[1].T.ravel(), along <= self._road.length_m])
-
-
-def _bounded(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
-    return np.clip(np.asarray(values, np.float64), -BOUND, BOUND).astype(np.float32)
+        seen = seen_edges(self._road.edges_at(along), pose, self._settings.ahead_m)
+        return np.concatenate([seen, along <= self._road.length_m])

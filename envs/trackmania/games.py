@@ -2,30 +2,30 @@
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy.typing as npt
 
 from envs.arguments import check_choice
 from envs.errors import ConfigError
 from envs.track.frames import FloatArray
-from envs.trackmania.capture import WindowCapture
 from envs.trackmania.client import TelemetryClient
 from envs.trackmania.controls import PRESS_S
 from envs.trackmania.gamepad import GamepadSink
-from envs.trackmania.interface import GameParts
 from envs.trackmania.keyboard import KeyboardSink
 from envs.trackmania.layouts import RICH1, Layout
 from envs.trackmania.lockstep import LockstepTwin
 from envs.trackmania.real_time import GameTime, RealTime
+from envs.trackmania.served_screen import ServedScreen
 from envs.trackmania.sinks import DatagramSink, NullSink
-from envs.trackmania.sources import ControlSink, ScreenCapture, TelemetrySource
+from envs.trackmania.sources import ControlSink, GameParts, ScreenCapture, TelemetrySource
+from envs.window_capture import WindowCapture
 
-GAMEPAD, KEYBOARD, NONE = "gamepad", "keyboard", "none"
-CONTROLS = (GAMEPAD, KEYBOARD, NONE)
+GAMEPAD, KEYBOARD, LOOPBACK, NONE = "gamepad", "keyboard", "loopback", "none"
+CONTROLS = (GAMEPAD, KEYBOARD, LOOPBACK, NONE)
 LOCKSTEP = "lockstep"
 _TWIN = "envs.trackmania.twin"
+
+Address = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class GameSettings:
         host: of its telemetry.
         port: of its telemetry.
         layout: of its records; None: identified.
-        controls: `gamepad`, `keyboard` or `none`.
+        controls: `gamepad`, `keyboard`, `none`, or `loopback`: those of a twin at `host`, whose window is there too.
         window_title: of its window.
         screen: kind of pictures; None: none are taken.
         sleep_at_reset_s: TMRL's `SLEEP_TIME_AT_RESET`.
@@ -96,7 +96,9 @@ class GameSettings:
 def real_game(settings: GameSettings) -> Game:
     """Return the game on this machine, which is looked for when it is connected to."""
     check_choice("controls", settings.controls, CONTROLS)
-
+    if settings.controls == LOOPBACK:
+        host, port = settings.host, settings.port
+        return _twin_elsewhere(settings, (host, port), (host, port + 1), (host, port + 2))
     sinks: Mapping[str, Callable[[], ControlSink]] = {
         GAMEPAD: GamepadSink,
         KEYBOARD: KeyboardSink,
@@ -120,7 +122,7 @@ def lockstep_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
     twin = LockstepTwin(lambda: make(**arguments), screen=settings.screen, **layout)
     return Game(
         lambda: twin,
-        lambda: twin,
+        NullSink if settings.controls == NONE else lambda: twin,
         lambda: twin if settings.screen else None,
         twin,
         settings.pause_s,
@@ -134,36 +136,26 @@ def served_twin(settings: GameSettings, arguments: Mapping[str, Any]) -> Game:
     """Return a twin that runs beside the env in real time, and is driven through sockets as the game is."""
     layout = {} if settings.layout is None else {"layout": settings.layout.name}
     server = _twin_class("server", "TwinServer")(port=0, game=dict(arguments), **layout)
-    frames = _twin_class("frame_channel", "FrameClient")
+    game = _twin_elsewhere(settings, server.telemetry, server.pad_address, server.frames)
+    return replace(game, trajectory=server.game.trajectory(), edges=_edges(server.game), end=server.close)
+
+
+def _twin_elsewhere(settings: GameSettings, telemetry: Address, pad: Address, frames: Address) -> Game:
+    """Return a twin behind its three ports, in this process or another."""
+    client = _twin_class("frame_channel", "FrameClient")
     return Game(
-        lambda: _client(settings, *server.telemetry[:2]),
-        lambda: DatagramSink(*server.pad_address),
-        lambda: _ServedScreen(frames(*server.frames[:2]), settings.screen) if settings.screen else None,
+        lambda: _client(settings, *telemetry, checks_units=False),
+        NullSink if settings.controls == NONE else lambda: DatagramSink(*pad),
+        lambda: ServedScreen(lambda: client(*frames), settings.screen) if settings.screen else None,
         RealTime(),
         settings.pause_s,
-        trajectory=server.game.trajectory(),
-        edges=_edges(server.game),
-        end=server.close,
     )
 
 
-def _client(settings: GameSettings, host: str, port: int) -> TelemetryClient:
-    return TelemetryClient(host=host, port=port, layout=settings.layout, stalled_s=settings.stalled_s)
-
-
-class _ServedScreen(ScreenCapture):
-    """Pictures of a twin in another thread or process."""
-
-    def __init__(self, frames: Any, kind: str) -> None:
-        self._frames, self._kind = frames, kind
-
-    def screenshot(self) -> npt.NDArray[Any]:
-        """Return the newest frame's picture."""
-        return self._frames.screenshot(self._kind)[0]
-
-    def close(self) -> None:
-        """Hang up."""
-        self._frames.close()
+def _client(settings: GameSettings, host: str, port: int, *, checks_units: bool = True) -> TelemetryClient:
+    return TelemetryClient(
+        host=host, port=port, layout=settings.layout, stalled_s=settings.stalled_s, checks_units=checks_units
+    )
 
 
 def _edges(game: Any) -> FloatArray | None:

@@ -14,6 +14,7 @@ _JUMPS = 1  # restarts within a burst
 _MOVING_MPS = 1.0
 _SPAN_S, _SPANS = 1.0, 5  # over which a way is measured, and how many of them
 _LOW, _HIGH = 0.8, 1.25  # of speed against way per time
+_WATCH_S = 8.0  # of records, in which the car may have moved long enough to compare speeds
 _UNITS = {"km/h": 3.6, "mm/s": 1000.0, "cm/s": 100.0}
 
 
@@ -126,3 +127,27 @@ def check_units(layout: Layout, ratio: float) -> None:
         f"Expected {layout.name} to tell its speed in m/s, got {ratio:.3g} times what its positions show: {seems}. "
         "Is another plugin, or another version of it, loaded?"
     )
+
+
+class UnitWatch:
+    """Compare speeds with positions until that was once possible."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] | None = []
+
+    def see(self, records: Sequence[Record]) -> None:
+        """Take notice of the next sound records.
+
+        Raises:
+            ProtocolError: their speed is not in metres per second.
+        """
+        if self._records is None:
+            return
+        self._records.extend(records)
+        if not self._records or self._records[-1].received_s - self._records[0].received_s < _WATCH_S:
+            return
+        ratio = speed_ratio(self._records)
+        self._records.clear()
+        if ratio is not None:
+            check_units(records[-1].layout, ratio)
+            self._records = None

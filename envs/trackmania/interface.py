@@ -1,50 +1,25 @@
 """TrackMania as an rtgym interface: telemetry, controls, screen, an observation preset and a task, in TMRL's order."""
 
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from envs import contract
 from envs.trackmania.controls import Controls
 from envs.trackmania.ghosts import save_ghost
-from envs.trackmania.layouts import BRAKE, GAS, SPEED_MPS, STEER
-from envs.trackmania.plane import to_plane
 from envs.trackmania.presets import Preset
 from envs.trackmania.race import RaceWatch
 from envs.trackmania.real_time import GameTime
-from envs.trackmania.real_time_env import END_CAUSE, INPUTS
 from envs.trackmania.records import Record
-from envs.trackmania.reward_progress import FINISH, Outcome
-from envs.trackmania.sources import ControlSink, ScreenCapture, TelemetrySource
+from envs.trackmania.reward_progress import Outcome
+from envs.trackmania.sources import GameParts
+from envs.trackmania.starts import StartWatch
+from envs.trackmania.step_info import Ages, Counts, rounded_s, step_info
 from envs.trackmania.tasks import Task
 
-log = logging.getLogger(__name__)
-
 AFTER_RESTART_S = 0.5  # that TMRL waits when an episode ends, before it closes the pop-up
-TELEMETRY_FAULT = "telemetry_fault"  # in info: what records told that cannot be; the link holds
-_DIGITS = 6  # of times in info: microseconds, whatever a clock began at
-
-
-@dataclass(frozen=True)
-class GameParts:
-    """What an interface drives.
-
-    Attributes:
-        source: of telemetry.
-        sink: of controls.
-        capture: of pictures; None where the preset needs none.
-        renew: makes the game as it was at its very begin, for resets with a seed; None where that cannot be.
-    """
-
-    source: TelemetrySource
-    sink: ControlSink
-    capture: ScreenCapture | None
-    renew: Callable[[], None] | None = None
 
 
 class TrackmaniaInterface:
@@ -59,6 +34,7 @@ class TrackmaniaInterface:
         pause_s: after a restart, until the first look.
         watch: listens to all records.
         save_replays: whether an episode's end asks the game to save a ghost.
+        starts: notices the restarts of a person who drives; None: restarts are pressed here.
 
     Attributes:
         last_info: of the last observation.
@@ -74,19 +50,21 @@ class TrackmaniaInterface:
         *,
         connect_timeout_s: float,
         pause_s: float,
-        watch: RaceWatch | None = None,
+        watch: RaceWatch,
         save_replays: bool = False,
+        starts: StartWatch | None = None,
     ) -> None:
         self._connect, self._preset, self._make_task, self._time = connect, preset, task, time
         self._connect_timeout_s, self._pause_s, self._save_replays = connect_timeout_s, pause_s, save_replays
-        self.watch = watch or RaceWatch()
+        self.watch = watch
+        self._starts, self._start = starts, 0
         self.parts: GameParts | None = None
         self.controls: Controls | None = None
         self._task: Task | None = None
         self.last_info: dict[str, Any] = {}
         self._looked_s = 0.0
         self._steps = 0
-        self._counts = (0, 0, 0)
+        self._counts = Counts()
 
     def get_observation_space(self) -> spaces.Tuple:
         """Return the preset's elements."""
@@ -109,7 +87,7 @@ class TrackmaniaInterface:
         """Let the race begin anew, and look at it.
 
         Raises:
-            SimulatorUnavailable: the game does not answer.
+            SimulatorUnavailable: the game does not answer, or the person who drives does not restart.
             ConfigError: there is no trajectory.
         """
         if self._task is None:
@@ -118,11 +96,8 @@ class TrackmaniaInterface:
         if seed is not None and parts.renew is not None:
             parts.renew()
         self.send_control(self.get_default_action())
-        self.watch.restart(self._time.now())
-        parts.sink.restart()
-        self._time.sleep(self._pause_s)
-        source = parts.source
-        self._counts = (source.seen, source.skipped, source.unsound)
+        parts = self._restart(parts)
+        self._counts = Counts.of(parts.source)
         screenshot, record, ages = self._look(parts)
         self._task.reset(record)
         self._looked_s, self._steps = self._time.now(), 0
@@ -135,12 +110,15 @@ class TrackmaniaInterface:
 
         Raises:
             LinkFault: telemetry was lost.
+            RestartedRace: the person who drives has begun anew.
         """
         assert self.parts is not None
         assert self._task is not None
+        if self._starts is not None:
+            self._starts.check(self._start)
         screenshot, record, ages = self._look(self.parts)
         now = self._time.now()
-        dt_s, self._looked_s = round(now - self._looked_s, _DIGITS), now
+        dt_s, self._looked_s = rounded_s(now - self._looked_s), now
         self._steps += 1
         outcome = self._task.step(record, dt_s, self.watch)
         observation = self._preset.step(record, screenshot, self._task.progress)
@@ -148,8 +126,13 @@ class TrackmaniaInterface:
         return observation, outcome.reward, outcome.end_cause is not None, self.last_info
 
     def wait(self) -> None:
-        """Let go, save a ghost if that is asked for, restart, and close what the finish has shown."""
-        parts = self.open()
+        """Let go, save a ghost if that is asked for, restart, and close what the finish has shown.
+
+        Needs no telemetry, so it waits for none; before the first reset there is nothing to let go.
+        """
+        parts = self.parts
+        if parts is None:
+            return
         self.send_control(self.get_default_action())
         if self._save_replays:
             save_ghost(self._time.sleep)
@@ -176,14 +159,30 @@ class TrackmaniaInterface:
             self.parts = self._connect()
             self.controls = Controls(self.parts.sink)
             self.parts.source.listen(self.watch.see)
+            if self._starts is not None:
+                self.parts.source.listen(self._starts.see)
         self.parts.source.open(self._connect_timeout_s)
+        if self.parts.capture is not None:
+            self.parts.capture.refresh()
         return self.parts
 
-    def _look(self, parts: GameParts) -> tuple[npt.NDArray[np.uint8] | None, Record, tuple[float, float]]:
+    def _restart(self, parts: GameParts) -> GameParts:
+        """Press the restart, or wait for a person's, in which telemetry may come and go."""
+        if self._starts is None:
+            self.watch.restart(self._time.now())
+            parts.sink.restart()
+            self._time.sleep(self._pause_s)
+            return parts
+        self._starts.wait(self._time)
+        self._start = self._starts.starts
+        self.watch.restart(self._starts.began_s)
+        return self.open()
+
+    def _look(self, parts: GameParts) -> tuple[npt.NDArray[np.uint8] | None, Record, Ages]:
         """Return screenshot, record, and their ages; the record came before the screenshot was finished."""
         if parts.capture is None or self._preset.screen is None:
             record = parts.source.newest()
-            return None, record, (self._time.now() - record.received_s, 0.0)
+            return None, record, Ages(self._time.now() - record.received_s)
         before = parts.source.newest()
         began = self._time.now()
         screenshot = parts.capture.screenshot()
@@ -191,55 +190,19 @@ class TrackmaniaInterface:
         after = parts.source.newest()
         record = after if after.received_s <= ended else before
         now = self._time.now()
-        return screenshot, record, (now - record.received_s, now - began)
+        return screenshot, record, Ages(now - record.received_s, now - began)
 
-    def _info(self, record: Record, outcome: Outcome, ages: tuple[float, float], *, frames: int) -> dict[str, Any]:
+    def _info(self, record: Record, outcome: Outcome, ages: Ages, *, frames: int) -> dict[str, Any]:
         assert self.parts is not None
         assert self._task is not None
         source = self.parts.source
-        seen, skipped, unsound = (
-            now - before
-            for now, before in zip((source.seen, source.skipped, source.unsound), self._counts, strict=True)
+        return step_info(
+            record,
+            outcome,
+            self._task,
+            self.watch,
+            ages=ages,
+            counts=Counts.of(source).since(self._counts),
+            reconnects=max(source.connections - 1, 0),
+            frames=frames,
         )
-        frame_age_s, image_age_s = (round(age, _DIGITS) for age in ages)
-        is_finish = outcome.end_cause == FINISH
-        info = {
-            contract.SPEED_MPS: float(record[SPEED_MPS]),
-            contract.PROGRESS: min(max(float(self._task.progress), 0.0), 1.0),
-            contract.LAP: int(is_finish),
-            contract.OFF_TRACK: bool(self._task.is_off_track),
-            contract.FRAMES: frames,
-            contract.POSITION_M: to_plane(record.position_m),
-            contract.LINK_AGE_S: frame_age_s,
-            contract.LINK_SKIPPED: skipped,
-            "frame_age_s": frame_age_s,
-            "image_age_s": image_age_s,
-            "frames_seen": seen,
-            "frames_skipped": skipped,
-            "frames_unsound": unsound,
-            "progress_m": float(self._task.progress_m),
-            "progress_frac": float(self._task.progress),
-            "race_time_s": record.race_time_s,
-            END_CAUSE: outcome.end_cause,
-            **{f"reward_{name}": value for name, value in outcome.terms.items()},
-        }
-        brake = next((name for name in (BRAKE, "brake_pedal") if name in record), None)
-        if STEER in record and GAS in record and brake is not None:
-            info[INPUTS] = record.vector((GAS, brake, STEER)).astype(np.float32)
-        fault = outcome.fault or (f"{unsound} records were not finite or out of range." if unsound else None)
-        if fault is not None:
-            info[TELEMETRY_FAULT] = fault
-        if is_finish:
-            info |= self._lap_time()
-        return info
-
-    def _lap_time(self) -> dict[str, Any]:
-        lap = self.watch.lap_time
-        if lap is None:  # TMRL's task believes a finish of which no edge was seen
-            return {"lap_time_source": "none"}
-        log.info("Lap finished in %.2f s (%s, ±%.2f s).", lap.time_s, lap.source, lap.uncertainty_s)
-        return {
-            contract.LAP_TIME_S: round(lap.time_s, _DIGITS),
-            "lap_time_source": lap.source,
-            "lap_time_uncertainty_s": round(lap.uncertainty_s, _DIGITS),
-        }

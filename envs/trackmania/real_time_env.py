@@ -1,80 +1,39 @@
 """A Gymnasium env over a game in real time, with rtgym's order of events, its names and its observation tuples."""
 
 import logging
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from envs.arguments import check_range
-from envs.contract import FAULT
+from envs.contract import FAULT, LINK_SKIPPED
 from envs.errors import SimulatorUnavailable
 from envs.trackmania import timings
+from envs.trackmania.action_buffer import ActionBuffer, check_action
 from envs.trackmania.real_time import GameTime, RealTime
+from envs.trackmania.real_time_settings import RealTimeSettings
 from envs.trackmania.reward_progress import LINK_LOST, TIME_LIMIT
+from envs.trackmania.step_info import END_CAUSE, INPUTS
 from envs.trackmania.stepping import Captured, RealTimeInterface, Stepper
 from envs.trackmania.timings import Timings
 
 log = logging.getLogger(__name__)
-
-END_CAUSE = "end_cause"
-INPUTS = "inputs"  # in info: what the game says is pressed, as an action; what a person did where None was sent
 
 
 class EpisodeOver(ResetNeeded, RuntimeError):  # noqa: N818 (it is what is the case)
     """A step after an episode's end; a RuntimeError too, as rtgym raises."""
 
 
-@dataclass(kw_only=True)
-class RealTimeSettings:
-    """rtgym's configuration, under its names; defaults are rtgym's.
-
-    Attributes:
-        time_step_duration: seconds.
-        start_obs_capture: seconds after a step's begin.
-        time_step_timeout_factor: lateness that is made up for, in steps.
-        ep_max_length: steps, then truncated.
-        act_in_obs: whether the last actions are a part of observations.
-        act_buf_len: how many.
-        reset_act_buf: whether they are forgotten at a reset.
-        last_act_on_reset: whether a reset sends the last action instead of the default one.
-        wait_on_done: whether the step that ends an episode lets the game wait.
-        act_prepro_func: from an action to a control.
-        obs_prepro_func: from an observation, history included, to what is returned.
-    """
-
-    time_step_duration: float = 0.05
-    start_obs_capture: float = 0.05
-    time_step_timeout_factor: float = 1.0
-    ep_max_length: float = float("inf")
-    act_in_obs: bool = True
-    act_buf_len: int = 1
-    reset_act_buf: bool = True
-    last_act_on_reset: bool = False
-    wait_on_done: bool = False
-    act_prepro_func: Callable[[Any], Any] | None = None
-    obs_prepro_func: Callable[[Any], Any] | None = None
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        check_range("time_step_duration", self.time_step_duration, 1e-3)
-        check_range("start_obs_capture", self.start_obs_capture, 0.0, self.time_step_duration)
-        check_range("time_step_timeout_factor", self.time_step_timeout_factor, 0.0)
-        check_range("ep_max_length", self.ep_max_length, 1)
-        check_range("act_buf_len", self.act_buf_len, 1)
-
-
 class RealTimeEnv(gym.Env[Any, Any]):
     """Drive an interface in real time: while one step runs, the policy thinks about what the last one captured.
 
     A link that is lost (`SimulatorUnavailable`) ends the episode as truncated, with the last observation and the reason
-    in `info["fault"]`; everything else that an interface raises reaches the caller.
+    in `info["fault"]`; lost after an episode's last capture, it only adds the reason. Everything else that an interface
+    raises reaches the caller.
 
     Args:
         interface: the game; any class written for rtgym fits.
@@ -103,7 +62,7 @@ class RealTimeEnv(gym.Env[Any, Any]):
         history = self.settings.act_buf_len if self.settings.act_in_obs else 0
         elements = interface.get_observation_space().spaces
         self.observation_space = spaces.Tuple((*elements, *([self.action_space] * history)))
-        self._history: deque[Any] = deque([self._entry(self.default_action)] * history, maxlen=history)
+        self._buffer = ActionBuffer(self.action_space, history, self.default_action)
         self._last_action = self.default_action
         self._last: Any = None
         self._steps = 0
@@ -120,14 +79,14 @@ class RealTimeEnv(gym.Env[Any, Any]):
         self._is_running = False
         self._drop_running_step()
         if self.settings.reset_act_buf:
-            self._history.extend([self._entry(self.default_action)] * len(self._history))
+            self._buffer.fill(self.default_action)
         elements, info = self.interface.reset(seed=seed, options=options)
         self._last, self._steps = tuple(elements), 0
         self.stepper.begin()
         self.stepper.start(self._control(self._last_action if self.settings.last_act_on_reset else self.default_action))
         self._is_running = True
         self._returned_s = None
-        return self._observation(), {**info, END_CAUSE: None}
+        return self._observation(), {**info, LINK_SKIPPED: 0, END_CAUSE: None}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Return what the running step captures, and start the next one, which sends `action`.
@@ -142,7 +101,7 @@ class RealTimeEnv(gym.Env[Any, Any]):
         """
         if not self._is_running:
             raise EpisodeOver("There is no running episode: call reset() before the first step and after ends.")
-        self._check(action)
+        check_action(action, self.action_space)
         began = self._time.now()
         if self._returned_s is not None:
             self.timings.add(timings.INFERENCE, began - self._returned_s)
@@ -161,7 +120,11 @@ class RealTimeEnv(gym.Env[Any, Any]):
             self.stepper.start(self._control(action))
             self._is_running = True
         elif self.settings.wait_on_done:
-            self.wait()
+            try:
+                self.wait()
+            except SimulatorUnavailable as error:  # what was captured is true all the same; the next reset connects
+                log.warning("%s", error)
+                info[FAULT] = str(error)
         self._returned_s = self._time.now()
         self.timings.add(timings.STEP, self._returned_s - began)
         return self._observation(), captured.reward, captured.terminated, truncated, info
@@ -176,7 +139,7 @@ class RealTimeEnv(gym.Env[Any, Any]):
 
     def set_default_action(self, action: Any) -> None:
         """Choose what is sent while nobody acts."""
-        self._check(action)
+        check_action(action, self.action_space)
         self.default_action = action
 
     def set_time_step_duration(self, duration_s: float) -> None:
@@ -213,16 +176,17 @@ class RealTimeEnv(gym.Env[Any, Any]):
         self._steps += 1
         self._remember(action)
         told: Mapping[str, Any] = getattr(self.interface, "last_info", {})
-        clock = {"dt_s": self.stepper.clock.step_s, "overrun": False}
+        clock = {"dt_s": self.stepper.clock.step_s, "overrun": False, LINK_SKIPPED: 0}
         info = {**told, **clock, "overruns_total": self.stepper.clock.overruns}
         return self._observation(), 0.0, False, True, {**info, FAULT: str(error), END_CAUSE: LINK_LOST}
 
     def _info(self, captured: Captured, *, truncated: bool) -> dict[str, Any]:
-        cause = captured.info.get(END_CAUSE)
-        return {**captured.info, END_CAUSE: TIME_LIMIT if truncated else cause}
+        info = captured.info
+        missed = max(round(info["dt_s"] / self.stepper.clock.step_s) - 1, 0)
+        return {**info, LINK_SKIPPED: missed, END_CAUSE: TIME_LIMIT if truncated else info.get(END_CAUSE)}
 
     def _observation(self) -> Any:
-        observation = (*self._last, *(entry.copy() for entry in self._history))
+        observation = (*self._last, *self._buffer.copies())
         prepare = self.settings.obs_prepro_func
         return observation if prepare is None else prepare(observation)
 
@@ -235,21 +199,4 @@ class RealTimeEnv(gym.Env[Any, Any]):
 
     def _remember(self, action: Any) -> None:
         self._last_action = self.default_action if action is None else np.copy(action)
-        if self._history.maxlen:
-            self._history.append(self._entry(self._last_action))
-
-    def _entry(self, action: Any) -> npt.NDArray[Any]:
-        """Return an action as the history keeps it: a copy inside the space, in its dtype."""
-        box = self.action_space
-        if not isinstance(box, spaces.Box):
-            return np.asarray(action)
-        return np.clip(np.asarray(action, np.float64), box.low, box.high).astype(box.dtype)
-
-    def _check(self, action: Any) -> None:
-        if action is None or not isinstance(self.action_space, spaces.Box):
-            return
-        array = np.asarray(action, np.float64)
-        if array.shape != self.action_space.shape or not np.isfinite(array).all():
-            raise ValueError(
-                f"Expected a finite action of shape {self.action_space.shape}, got {action}. Has the policy diverged?"
-            )
+        self._buffer.append(self._last_action)

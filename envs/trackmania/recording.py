@@ -1,7 +1,6 @@
 """Record in the game: the line of a drive, that rewards are paid along, or whole episodes of a person."""
 
 import logging
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,62 +9,20 @@ import numpy as np
 
 from envs.arguments import check_choice, check_range
 from envs.demonstrations import Demonstration, config_hash
-from envs.errors import ConfigError, SimulatorUnavailable
+from envs.errors import ConfigError, ProtocolError, SimulatorUnavailable
 from envs.stacking import as_parts
+from envs.trackmania import readiness
 from envs.trackmania.actions import from_game
+from envs.trackmania.choices import own_trajectory
+from envs.trackmania.drive_recorder import DriveRecorder
 from envs.trackmania.env import TrackmaniaEnv
-from envs.trackmania.layouts import FINISHED, MAX_MOVE_M
-from envs.trackmania.real_time_env import INPUTS
-from envs.trackmania.records import Record
-from envs.trackmania.trajectory import Trajectory, resampled
+from envs.trackmania.layouts import IQN33
+from envs.trackmania.step_info import INPUTS
 
 TRAJECTORY, DEMONSTRATIONS = "trajectory", "demonstrations"
 KINDS = (TRAJECTORY, DEMONSTRATIONS)
-_LEAST_M = 10.0  # of a drive
 
 log = logging.getLogger(__name__)
-
-
-class DriveRecorder:
-    """Listen to records and keep the positions of one drive, from its start to its finish.
-
-    Positions count while the sign of the finish is down, so a sign that is left from the race before begins nothing; a
-    restart begins anew.
-    """
-
-    def __init__(self) -> None:
-        self._points: list[Any] = []
-        self._is_racing = False
-        self.is_complete = threading.Event()
-
-    def see(self, record: Record) -> None:
-        """Take notice of the next record."""
-        if self.is_complete.is_set():
-            return
-        position = record.position_m
-        if record[FINISHED] == 0.0:
-            if self._points and np.linalg.norm(position - self._points[-1]) > MAX_MOVE_M:
-                self._points.clear()
-            self._is_racing = True
-            self._points.append(position)
-        elif self._is_racing:
-            self._points.append(position)
-            self._is_racing = False
-            if self._length_m() >= _LEAST_M:
-                self.is_complete.set()
-            else:
-                self._points.clear()
-
-    def trajectory(self, map_uid: str, source: str) -> Trajectory:
-        """Return the drive.
-
-        Raises:
-            ConfigError: it is too short.
-        """
-        return Trajectory(resampled(np.array(self._points)), map_uid, source)
-
-    def _length_m(self) -> float:
-        return float(np.linalg.norm(np.diff(np.array(self._points), axis=0), axis=1).sum())
 
 
 def record(arguments: Mapping[str, Any], request: Mapping[str, Any]) -> str:
@@ -93,23 +50,40 @@ def _record_trajectory(arguments: Mapping[str, Any], file: Path, map_uid: str, t
         raise ConfigError(f"Expected file to be an npz for kind=trajectory, got {file}.")
     env = TrackmaniaEnv(**{**arguments, "obs": "lidar", "trajectory": None, "controls": "none"})
     try:
-        own = env.own_trajectory
+        own = own_trajectory(env.game)
         if own is not None:  # a twin knows its road: nobody needs to drive it
             own.save(file)
             return f"The twin's own trajectory, {own.length_m:.0f} m, is in {file}."
+        map_uid = map_uid or _loaded_map(arguments)
         source = env.game.telemetry()
         recorder = DriveRecorder()
         source.listen(recorder.see)
-        source.open(float(arguments.get("connect_timeout_s", 30.0)))
-        log.warning("Restart the race and drive to the finish; what is driven before the restart does not count.")
-        if not recorder.is_complete.wait(timeout_s):
-            raise SimulatorUnavailable(f"Nobody finished within {timeout_s:g} s (timeout_s): nothing was recorded.")
-        source.close()
+        try:
+            source.open(float(arguments.get("connect_timeout_s", 30.0)))
+            log.warning("Restart the race and drive to the finish; what is driven before the restart does not count.")
+            if not recorder.is_complete.wait(timeout_s):
+                raise SimulatorUnavailable(
+                    f"Nobody drove from a restart to the finish within {timeout_s:g} s (timeout_s): nothing was "
+                    "recorded."
+                )
+        finally:
+            source.close()
         trajectory = recorder.trajectory(map_uid, "driven by a person")
         trajectory.save(file)
         return f"{len(trajectory.points)} points of {trajectory.length_m:.0f} m are in {file}: env.trajectory={file}"
     finally:
         env.close()
+
+
+def _loaded_map(arguments: Mapping[str, Any]) -> str:
+    """Return the map's name where a plugin tells it, else nothing."""
+    if arguments.get("layout") != IQN33.name:
+        return ""
+    try:
+        return readiness.ask_readiness(port=readiness.PORT).map_uid or ""
+    except (SimulatorUnavailable, ProtocolError) as error:
+        log.warning("The trajectory will not say which map it belongs to: %s", error)
+        return ""
 
 
 def _record_demonstrations(arguments: Mapping[str, Any], folder: Path, episodes: int) -> str:
@@ -129,6 +103,7 @@ def _record_demonstrations(arguments: Mapping[str, Any], folder: Path, episodes:
 
 def _drive(env: TrackmaniaEnv, arguments: Mapping[str, Any]) -> Demonstration:
     """Watch a person for one episode."""
+    log.warning("Restart the race: the episode begins there.")
     observation, _ = env.reset()
     observations, actions, rewards = [as_parts(observation)], [], []
     terminated = truncated = False

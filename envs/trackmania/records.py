@@ -52,7 +52,7 @@ class Record:
     @property
     def is_sound(self) -> bool:
         """Whether it is finite and within the ranges of its fields."""
-        return bool(self.layout.fits(np.array([self.values]))[0])
+        return self.layout.fits_one(self.values)
 
 
 class RecordStream:

@@ -59,6 +59,11 @@ class Road:
         """Of the centre line."""
         return self.centre.length_m
 
+    @property
+    def half_width_m(self) -> float:
+        """Half of the distance between the edges, at the middle of all places."""
+        return float(np.median(np.linalg.norm(self.left - self.right, axis=1))) / 2.0
+
     def place(self, position_m: npt.ArrayLike, before_m: float) -> tuple[float, float]:
         """Return a car's arc length, and how far it is to the left of the centre line.
 
@@ -98,7 +103,7 @@ def load_road(points: npt.ArrayLike, edges: str | Path | None, half_width_m: flo
     """Return the road along a drive, with the edges of an npz (`left` and `right`, `(K, 3)`) if there is one.
 
     Raises:
-        ConfigError: the file does not hold edges.
+        ConfigError: the file does not hold edges, or not on their sides of the drive.
     """
     if edges is None:
         return Road.along(points, half_width_m)
@@ -110,7 +115,25 @@ def load_road(points: npt.ArrayLike, edges: str | Path | None, half_width_m: flo
     for name, edge in (("left", left), ("right", right)):
         if edge.ndim != 2 or edge.shape[1] != 3 or not np.isfinite(edge).all():
             raise ConfigError(f"Expected {name} of {edges} as finite points (K, 3), got shape {edge.shape}.")
-    return Road.between(points, left, right)
+    road = Road.between(points, left, right)
+    _check_sides(road, edges)
+    return road
+
+
+def _check_sides(road: Road, file: str | Path) -> None:
+    """Refuse edges that do not lie to the left and to the right of the drive, at the middle of all places."""
+    headings = road.centre.headings_rad
+    normals = np.stack([-np.sin(headings), np.cos(headings)], axis=-1)
+    left_m, right_m = (
+        float(np.median(((edge - road.centre.points) * normals).sum(axis=1))) for edge in (road.left, road.right)
+    )
+    if left_m > 0.0 > right_m:
+        return
+    seems = "they seem to be swapped" if left_m < 0.0 < right_m else "both lie on the same side"
+    raise ConfigError(
+        f"Expected left and right of {file} to the left and to the right of the drive, got them {left_m:+.1f} and "
+        f"{right_m:+.1f} m to its left: {seems}. Where the car faces +z, +x lies to its left."
+    )
 
 
 def _spaced(points: npt.ArrayLike) -> FloatArray:

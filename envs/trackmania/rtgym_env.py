@@ -14,7 +14,8 @@ from envs.arguments import build_section, check_types
 from envs.errors import ConfigError
 from envs.factory import TARGET
 from envs.trackmania.real_time import GameTime, RealTime
-from envs.trackmania.real_time_env import RealTimeEnv, RealTimeSettings
+from envs.trackmania.real_time_env import RealTimeEnv
+from envs.trackmania.real_time_settings import RealTimeSettings
 from envs.trackmania.stepping import RealTimeInterface
 
 _CHANNELS = (1, 3, 4)
@@ -22,7 +23,7 @@ _METHODS = [name for name in vars(RealTimeInterface) if not name.startswith("_")
 
 
 class RtgymEnv(gym.Env[Any, Any]):
-    """Drive an rtgym interface: `env._target_=envs.trackmania.rtgym_env.RtgymEnv env.interface._target_=my.Interface`.
+    """Drive an rtgym interface: `env=rtgym env.interface._target_=my.Interface`.
 
     The order of events is rtgym's. Observations are dicts: element i of the interface's tuple is `part_i`, floats
     flattened to a vector; pictures `(H, W, C)` as they are, histories `(N, H, W)` of grey ones as `(H, W, N)`, newest

@@ -4,6 +4,7 @@ The real game answers through a socket, a virtual gamepad and its window; a twin
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,10 @@ class TelemetrySource(Protocol):
     @property
     def unsound(self) -> int:
         """Records that were not finite or out of range, and not delivered."""
+
+    @property
+    def connections(self) -> int:
+        """How often there was a connection: the first one, and those after losses."""
 
     def open(self, timeout_s: float) -> None:
         """Begin, or begin again after a fault: return when there is a record to read.
@@ -67,8 +72,32 @@ class ControlSink(Protocol):
 class ScreenCapture(Protocol):
     """Where pictures come from."""
 
+    def refresh(self) -> None:
+        """Make sure that pictures can be taken, after whatever happened since the last one: before every reset.
+
+        Raises:
+            SimulatorUnavailable: they cannot.
+        """
+
     def screenshot(self) -> npt.NDArray[np.uint8]:
         """Return the game's picture as it is now, `(H, W, 3)` uint8, channels blue, green, red."""
 
     def close(self) -> None:
         """End; a second call does nothing."""
+
+
+@dataclass(frozen=True)
+class GameParts:
+    """What an interface drives.
+
+    Attributes:
+        source: of telemetry.
+        sink: of controls.
+        capture: of pictures; None where the preset needs none.
+        renew: makes the game as it was at its very begin, for resets with a seed; None where that cannot be.
+    """
+
+    source: TelemetrySource
+    sink: ControlSink
+    capture: ScreenCapture | None
+    renew: Callable[[], None] | None = None

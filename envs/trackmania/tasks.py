@@ -1,5 +1,6 @@
 """What is to be done on a trajectory: TMRL's task as it is, or ours; both tell rewards, ends and progress alike."""
 
+import math
 from abc import ABC, abstractmethod
 
 from envs.trackmania.layouts import FINISHED
@@ -77,10 +78,17 @@ class ProgressTask(Task):
     Args:
         trajectory: to drive along.
         settings: of the reward.
+        half_width_m: of the road, if that is known.
     """
 
-    def __init__(self, trajectory: Trajectory, settings: ProgressRewardSettings | None = None) -> None:
-        self._reward = ProgressReward(Route(trajectory.points), settings)
+    def __init__(
+        self,
+        trajectory: Trajectory,
+        settings: ProgressRewardSettings | None = None,
+        half_width_m: float | None = None,
+    ) -> None:
+        self._reward = ProgressReward(Route(trajectory.points), settings, half_width_m)
+        self._received_s = -math.inf  # when the record came that was taken last
 
     @property
     def progress(self) -> float:  # type: ignore[override]
@@ -100,7 +108,10 @@ class ProgressTask(Task):
     def reset(self, record: Record) -> None:
         """Begin where the car is."""
         self._reward.reset(record.position_m)
+        self._received_s = record.received_s
 
     def step(self, record: Record, dt_s: float, watch: RaceWatch) -> Outcome:
-        """Take the newest record."""
-        return self._reward.update(record.position_m, dt_s, has_finished=watch.has_finished)
+        """Take the newest record, which may be the one that was taken before: in hitches of the game or of the link."""
+        is_new = record.received_s != self._received_s
+        self._received_s = record.received_s
+        return self._reward.update(record.position_m, dt_s, is_new=is_new, has_finished=watch.has_finished)

@@ -1,10 +1,8 @@
-"""Take over a `config.json` of TMRL: what it sets becomes arguments of `TrackmaniaEnv`; what it hides stays hidden.
-
-Source: keys and defaults of TMRL 0.7.1, whose files begin with version 0.6.0.
-"""
+"""Take over a `config.json` of TMRL: what it sets becomes arguments of `TrackmaniaEnv`; what it hides stays hidden."""
 
 import difflib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,44 +10,11 @@ from typing import Any
 
 from envs.errors import ConfigError
 from envs.trackmania import games, tasks
+from envs.trackmania import tmrl_keys as keys
+from envs.trackmania import tmrl_taken as taken
 from envs.trackmania.presets import FULL, LIDAR
 
 OLDEST = (0, 6, 0)
-SECRETS = ("PASSWORD", "WANDB_KEY")
-DEAD_PREFIXES = ("BETAS_",)  # TMRL reads them, and by a mistake never hands them on
-_RUN = {
-    *("RUN_NAME", "RESET_TRAINING", "CUDA_TRAINING", "CUDA_INFERENCE", "VIRTUAL_GAMEPAD", "SAVE_MODEL_EVERY"),
-    *("DEBUG_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_KEY", "__VERSION__", "BUFFERS_MAXLEN"),
-    *("RW_MAX_SAMPLES_PER_EPISODE", "MEMORY_SIZE", "BATCH_SIZE", "MAX_EPOCHS", "ROUNDS_PER_EPOCH"),
-    *("TRAINING_STEPS_PER_ROUND", "MAX_TRAINING_STEPS_PER_ENVIRONMENT_STEP", "ENVIRONMENT_STEPS_BEFORE_TRAINING"),
-    *("UPDATE_MODEL_INTERVAL", "UPDATE_BUFFER_INTERVAL", "LOCALHOST_WORKER", "LOCALHOST_TRAINER", "PUBLIC_IP_SERVER"),
-    *("PORT", "LOCAL_PORT_SERVER", "LOCAL_PORT_TRAINER", "LOCAL_PORT_WORKER", "PASSWORD", "TLS", "TLS_HOSTNAME"),
-    *("TLS_CREDENTIALS_DIRECTORY", "NB_WORKERS", "BUFFER_SIZE", "HEADER_SIZE", "ALG", "ENV"),
-}
-_ALG = {
-    *("ALGORITHM", "LEARN_ENTROPY_COEF", "LR_ACTOR", "LR_CRITIC", "LR_ENTROPY", "GAMMA", "POLYAK", "TARGET_ENTROPY"),
-    *("ALPHA", "REDQ_N", "REDQ_M", "REDQ_Q_UPDATES_PER_POLICY_UPDATE", "OPTIMIZER_ACTOR", "OPTIMIZER_CRITIC"),
-    *("BETAS_ACTOR", "BETAS_CRITIC", "L2_ACTOR", "L2_CRITIC"),
-}
-_ENV = {
-    *("RTGYM_INTERFACE", "WINDOW_WIDTH", "WINDOW_HEIGHT", "IMG_WIDTH", "IMG_HEIGHT", "IMG_GRAYSCALE", "IMG_HIST_LEN"),
-    *("SLEEP_TIME_AT_RESET", "LINUX_X_OFFSET", "LINUX_Y_OFFSET", "IMG_SCALE_CHECK_ENV", "RTGYM_CONFIG"),
-    "REWARD_CONFIG",
-}
-_RTGYM = {
-    *("time_step_duration", "start_obs_capture", "time_step_timeout_factor", "ep_max_length", "act_in_obs"),
-    *("act_buf_len", "reset_act_buf", "last_act_on_reset", "wait_on_done", "benchmark", "benchmark_polyak"),
-    *("benchmark_type", "act_prepro_func", "obs_prepro_func", "interface_args", "interface_kwargs", "interface"),
-}
-_REWARD = {
-    "END_OF_TRACK": "end_of_track",
-    "CONSTANT_PENALTY": "constant_penalty",
-    "CHECK_FORWARD": "check_forward",
-    "CHECK_BACKWARD": "check_backward",
-    "FAILURE_COUNTDOWN": "failure_countdown",
-    "MIN_STEPS": "min_steps",
-    "MAX_STRAY": "max_stray_m",
-}
 _INTERFACES = ("TM20FULL", "TM20IMAGES", "TM20LIDAR", "TM20LIDARPROGRESS")
 _OURS = {
     "time_step_duration": "step_s",
@@ -69,6 +34,7 @@ class TmrlConfig:
         algorithm: the section ALG, as it is.
         warnings: what a person should know, sentences.
         dead: keys that are kept but do nothing in TMRL.
+        left: keys that do something in TMRL, and are not taken over.
         files: beside it, that can be taken over too.
     """
 
@@ -76,15 +42,33 @@ class TmrlConfig:
     algorithm: dict[str, Any]
     warnings: tuple[str, ...] = ()
     dead: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     files: tuple[Path, ...] = field(default=())
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What `run.py` is called with."""
+        words = ["env=trackmania"]
+        for name, value in self.env.items():
+            if isinstance(value, dict):  # a section whose keys have defaults in the code
+                words += [f"+env.{name}.{key}={_value(one)}" for key, one in value.items()]
+            else:
+                words.append(f"env.{name}={_value(value)}")
+        return tuple(words)
 
     def describe(self) -> str:
         """Return everything in words, for the console."""
-        lines = [f"env.{name}={json.dumps(value)}" for name, value in self.env.items()]
+        lines = [f"python run.py {shlex.join(self.words)} algo=sac"]
         lines += [f"no effect in TMRL: {name}" for name in self.dead]
+        lines += [f"not taken over: {', '.join(self.left)}"] if self.left else []
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"may be taken over: {file}" for file in self.files]
         return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    """Return a value as it stands on a command line, without quotes where none are needed."""
+    return value if isinstance(value, str) and value.isidentifier() else json.dumps(value)
 
 
 def load_tmrl_config(path: str | Path) -> TmrlConfig:
@@ -115,19 +99,24 @@ def import_tmrl_config(content: Mapping[str, Any], *, beside: tuple[Path, ...] =
         beside: files that may be taken over.
 
     Raises:
-        ConfigError: it is too old, or asks for what we do not have.
+        ConfigError: it is too old, holds a value of the wrong type, or asks for what we do not have.
     """
     _check_version(content)
-    sections = {name: _section(content, name) for name in ("ALG", "ENV")}
-    environment = sections["ENV"]
+    environment, algorithm = _section(content, "ENV"), _section(content, "ALG")
     rtgym, reward = _section(environment, "RTGYM_CONFIG"), _section(environment, "REWARD_CONFIG")
+    sections = {
+        **{taken.RUN: content, taken.ALG: algorithm, taken.ENV: environment},
+        **{taken.RTGYM: rtgym, taken.REWARD: reward},
+    }
+    taken.check_values(sections)
     warnings = [
-        *_unknown("", content, _RUN),
-        *_unknown("ALG.", sections["ALG"], _ALG),
-        *_unknown("ENV.", environment, _ENV),
-        *_unknown("ENV.RTGYM_CONFIG.", rtgym, _RTGYM),
-        *_unknown("ENV.REWARD_CONFIG.", reward, set(_REWARD)),
-        *(f"{name} is not taken over." for name in SECRETS if name in content),
+        *_unknown("", content, keys.RUN),
+        *_unknown("ALG.", algorithm, keys.ALG),
+        *_unknown("ENV.", environment, keys.ENV),
+        *_unknown("ENV.RTGYM_CONFIG.", rtgym, keys.RTGYM),
+        *_unknown("ENV.REWARD_CONFIG.", reward, set(keys.REWARD)),
+        *(f"{name} is not taken over." for name in keys.SECRETS if name in content),
+        *taken.check_algorithm(algorithm),
     ]
     env = {
         **_observation(environment, warnings),
@@ -137,14 +126,15 @@ def import_tmrl_config(content: Mapping[str, Any], *, beside: tuple[Path, ...] =
         "sleep_at_reset_s": float(environment.get("SLEEP_TIME_AT_RESET", 1.5)),
         **{ours: rtgym[name] for name, ours in _OURS.items() if name in rtgym},
         "episode_steps": _episode_steps(content, rtgym),
-        "tmrl": {ours: reward[name] for name, ours in _REWARD.items() if name in reward},
+        "tmrl": {ours: reward[name] for name, ours in keys.REWARD.items() if name in reward},
     }
     if rtgym.get("act_in_obs") is False:
         env["actions_in_obs"] = 0
-    if (rtgym.get("interface_kwargs") or {}).get("save_replays"):
+    if rtgym.get("interface_kwargs") is not None and _section(rtgym, "interface_kwargs").get("save_replays"):
         env["save_replays"] = True
-    dead = tuple(f"ALG.{name}" for name in sections["ALG"] if name.startswith(DEAD_PREFIXES))
-    return TmrlConfig(env, sections["ALG"], tuple(warnings), dead, beside)
+    dead = tuple(f"ALG.{name}" for name in algorithm if name.startswith(keys.DEAD_PREFIXES))
+    left = taken.left_behind(sections, sees_pictures=env["obs"] == FULL)
+    return TmrlConfig(env, algorithm, tuple(warnings), dead, left, beside)
 
 
 def _observation(environment: Mapping[str, Any], warnings: list[str]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from envs.door import receive
 from envs.errors import ProtocolError, SimulatorUnavailable
-from envs.trackmania.twin.door import receive
+from envs.trackmania.twin.camera import FULL, LIDAR
 from envs.trackmania.twin.frame import Frame
-from envs.trackmania.twin.game import FULL, LIDAR
 from envs.trackmania.twin.perspective import Picture
 
 REQUEST, ANSWER = struct.Struct("<4sI"), struct.Struct("<4sHHIQ")

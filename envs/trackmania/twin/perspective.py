@@ -1,117 +1,32 @@
-"""Pictures of the flat ground in perspective, each pixel looked up in the ground's grid.
+"""Pixels of the flat ground in perspective, each looked up in the ground's grid.
 
-`lidar` is what the ray algorithm of the interface is made for: a road brighter than its threshold between borders that
-are darker, from the cockpit. A border is 4 m wide, and farther away at least as wide as what two rows of pixels span,
-so that no ray steps over it. `full` is a landscape from behind the car: kerbs and lines, grass in squares, a start and
-a finish, so that speed and place can be seen.
+A plain picture is a road between borders that are darker, under a sky. A border is 4 m wide, and farther away at least
+as wide as what two rows of pixels span, so that no ray steps over it. A landscape has kerbs and lines, grass in
+squares, a start and a finish, so that speed and place can be seen.
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from envs.arguments import check_range
-from envs.errors import ConfigError
 from envs.track.frames import FloatArray
-from envs.trackmania.twin.ground import FloatGrid, Ground
-from envs.trackmania.twin.scenery import draw_car, draw_gate
+from envs.trackmania.twin.ground import FloatGrid
 
 Picture = npt.NDArray[np.uint8]
 
-
-class View(NamedTuple):
-    """Where a camera is and what it sees, in shares of the picture's height where pixels are meant.
-
-    Attributes:
-        height_m: above the ground.
-        behind_m: behind the car's centre of gravity.
-        focal: focal length.
-        horizon: from the top.
-    """
-
-    height_m: float
-    behind_m: float
-    focal: float
-    horizon: float
-
-
-# A fit that was published for the cockpit: 1.514 m high, the horizon in the middle, and the rays' origin 2.1 m ahead.
-COCKPIT = View(height_m=1.514, behind_m=0.0, focal=267 / 488, horizon=0.5)
-CHASE = View(height_m=4.2, behind_m=8.5, focal=0.85, horizon=0.36)
 _FARTHEST_M = 600.0  # nearer to the horizon is haze
 _BORDER_M = 4.0
 _RIM_PIXELS = 2.0  # below the horizon, that are a border too: on a long straight the ray ahead ends there
 _DARK = 12  # of a border, in all channels
 _KERB_M, _LINE_M, _DASH_M, _BAR_M = 1.5, 0.5, 6.0, 3.0
-_SMALLEST, _LARGEST = 16, 4096
 _GROUND = ((128, 128, 128), (_DARK, _DARK, _DARK), (70, 130, 80))  # of a plain picture: road, border, grass
 _STRIDE = 4  # pixels between those that are looked up in any case
-_FINER = 2  # samples a pixel of a landscape, along each side
-
-
-class Camera:
-    """Draw one kind of picture.
-
-    Args:
-        ground: to look at.
-        size: width and height, pixels.
-        is_plain: whether only road and borders are drawn, from the cockpit.
-
-    Raises:
-        ConfigError: the size is out of range.
-    """
-
-    def __init__(self, ground: Ground, *, size: Sequence[int], is_plain: bool) -> None:
-        if len(size) != 2:
-            raise ConfigError(f"Expected the size of a screenshot as [width, height], got {size}.")
-        for name, pixels in zip(("width", "height"), size, strict=True):
-            check_range(f"the {name} of a screenshot", pixels, _SMALLEST, _LARGEST)
-        self.size = int(size[0]), int(size[1])
-        self._ground, self._is_plain = ground, is_plain
-        self._view = COCKPIT if is_plain else CHASE
-
-    def draw(self, x_m: float, y_m: float, heading_rad: float, wheel_rad: float = 0.0) -> Picture:
-        """Return the picture `(H, W, 3)` uint8, blue, green, red.
-
-        Args:
-            x_m: of the car, in the plane.
-            y_m: of the car.
-            heading_rad: of the car.
-            wheel_rad: angle of its front wheels, positive to the right.
-        """
-        width, height = self.size
-        finer = 1 if self._is_plain else _FINER
-        grid, road, view = self._ground.grid, self._ground.road, self._view
-        cos, sin = math.cos(heading_rad), math.sin(heading_rad)
-        pose = np.array([x_m - view.behind_m * cos, y_m - view.behind_m * sin, cos, sin])
-        picture = np.empty((finer * height, finer * width, 3), np.uint8)
-        lens = np.array([view.focal * len(picture), view.horizon * len(picture), view.height_m])
-        _draw(
-            picture,
-            grid.distance_m,
-            grid.along_m,
-            grid.origin,
-            grid.cell_m,
-            pose,
-            lens,
-            road.half_width_m,
-            road.gate_m,
-            self._is_plain,
-        )
-        if self._is_plain:
-            return picture
-        draw_gate(picture, road, pose, lens)
-        draw_car(picture, lens, view.behind_m, wheel_rad)
-        return np.asarray(cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _draw(
+def draw_ground(
     picture: Picture,
     distances: FloatGrid,
     along: FloatGrid,
@@ -135,7 +50,7 @@ def _draw(
         lens: focal length and row of the horizon, pixels, and height above the ground, metres.
         half_width: of the road.
         gate: arc length of the finish.
-        is_plain: as for `Camera`.
+        is_plain: whether only road, borders and grass are drawn.
     """
     height, width = picture.shape[:2]
     focal, horizon, camera = lens

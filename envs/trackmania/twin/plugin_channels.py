@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from envs.trackmania.twin.door import Door
+from envs.door import Door
 
 PROTOCOL = "2"
 LONGEST, READ_S = 16 * 1024, 2.0

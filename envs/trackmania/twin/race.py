@@ -40,6 +40,11 @@ class Race:
         """Whether the gate was passed after all checkpoints."""
         return self.clock_us is not None
 
+    @property
+    def lap_time_s(self) -> float | None:
+        """From the start to the gate, between two updates; None before."""
+        return None if self.finish_us is None else (self.finish_us - self.start_us) / SECOND_US
+
     def race_time_s(self, time_us: int) -> float:
         """Return the race clock: negative in the countdown, standing after the finish."""
         return ((time_us if self.clock_us is None else self.clock_us) - self.start_us) / SECOND_US

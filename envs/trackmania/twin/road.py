@@ -1,6 +1,7 @@
 """The road of a race: a centre line of one width, a start, checkpoints and a finish gate. Plane of `envs.track`."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ class Road:
         between = np.linspace(0.0, self.gate_m, _CHECKPOINTS + 2)[1:-1]
         object.__setattr__(self, "checkpoints_m", tuple(between.tolist()))
 
-    @property
+    @cached_property  # asked for at every frame
     def is_flat(self) -> bool:
         """Whether all of it has one height."""
         return bool(np.ptp(self.heights_m) == 0.0)

@@ -2,12 +2,10 @@
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from envs.track.frames import FloatArray
+from envs.trackmania.twin.perspective import Picture
 from envs.trackmania.twin.road import Road
-
-Picture = npt.NDArray[np.uint8]
 
 _SHIFT = 4  # fractional bits of OpenCV's coordinates
 _GATE_HIGH_M, _BEAM_M, _POST_M = 7.0, 1.6, 0.8

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from envs.arguments import build_section, check_range, check_types
+from envs.door import Door
 from envs.ports import bind_datagrams
-from envs.trackmania.twin.door import Door
 from envs.trackmania.twin.faults import Faults
 from envs.trackmania.twin.frame import Frame
 from envs.trackmania.twin.frame_channel import serve_frames
@@ -55,6 +55,7 @@ class TwinServer:
     """
 
     ports_per_game = 3
+    default_port = 9000
 
     def __init__(
         self,
@@ -191,7 +192,7 @@ class TwinServer:
 
     def _shoot(self, kind: str) -> tuple[Frame, Picture]:
         frame = self.game.frame
-        return frame, self.game.draw(frame, kind)  # drawn beside the running game
+        return frame, self.game.screen.draw(frame, kind)  # drawn beside the running game
 
     def _readiness(self) -> tuple[str | None, bool]:
         with self.lock:

@@ -89,10 +89,12 @@ class FakeGame:
         countdown_s: after a restart.
         stale_s: for which the finish stays up after a restart.
         person: controls that are held whatever the pad says.
+        returns_s: how long after a finish the person restarts; None: never.
     """
 
-    def __init__(self, seed=0, countdown_s=1.5, stale_s=0.0, person=None):
+    def __init__(self, seed=0, countdown_s=1.5, stale_s=0.0, person=None, returns_s=None):
         self.time_us = 0
+        self.returns_s, self.finished_us = returns_s, None
         self.countdown_us, self.stale_us = round(countdown_s * 1e6), round(stale_s * 1e6)
         self.pressed, self.restarts, self.popups = [], 0, 0
         self.override = {}  # fields of records that are wrong
@@ -125,6 +127,10 @@ class FakeGame:
         self.z += self.speed * moving_us / 1e6
         self.x -= 10.0 * steer * moving_us / 1e6  # right is -x
         self.time_us = end_us
+        if self.z >= ROAD_M and self.finished_us is None:
+            self.finished_us = end_us
+        if None not in (self.finished_us, self.returns_s) and end_us - self.finished_us >= self.returns_s * 1e6:
+            self.restart()
 
     def record(self, layout="TMRL11"):
         is_stale = self.was_finished and self.time_us - self.begin_us < self.stale_us
@@ -154,7 +160,7 @@ class FakeGame:
         return np.stack([np.zeros(count), np.full(count, 10.0), 0.1 * np.arange(count)], axis=1)
 
     def _begin(self):
-        self.begin_us = self.time_us
+        self.begin_us, self.finished_us = self.time_us, None
         self.x = self.z = self.speed = 0.0
 
 

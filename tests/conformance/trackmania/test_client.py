@@ -1,6 +1,7 @@
 """Points 6 and 7, and the link's part of 28: a reader that survives what plugins and networks do."""
 
 import contextlib
+import functools
 import socket
 import struct
 import threading
@@ -9,7 +10,9 @@ import time
 import pytest
 
 from envs.remote.backoff import Backoff
+from envs.trackmania import games
 from envs.trackmania.client import TelemetryClient
+from envs.trackmania.env import TrackmaniaEnv
 from envs.trackmania.faults import CAUSES, CLOSED, REFUSED, SILENT, STALLED, WRONG_LAYOUT, LinkFault
 from envs.trackmania.layouts import IQN33, TMRL11, layout_of
 
@@ -275,3 +278,52 @@ def test_it_never_writes_and_closes_twice(plugin, client, cars):
     plugin.connection.settimeout(PATIENCE_S)
     assert plugin.connection.recv(1) == b""
     assert struct.calcsize("<11f") == 44
+
+
+def test_a_plugin_that_comes_late_and_is_silent_is_silent_not_missing():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    one = TelemetryClient(port=port, silent_s=0.3, backoff=Backoff(first_s=0.05, most_s=0.05, attempts=1000))
+    faults = []
+
+    def wait():
+        try:
+            one.open(1.5)
+        except LinkFault as fault:
+            faults.append(fault)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    deadline = time.monotonic() + 1.0
+    while one.fault is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert one.fault.cause == REFUSED
+    with socket.create_server(("127.0.0.1", port)):
+        thread.join()
+        one.close()
+    assert [fault.cause for fault in faults] == [SILENT]
+
+
+@pytest.mark.parametrize("controls", ["loopback", "none"])
+def test_a_twin_may_be_faster_than_this_machines_time(controls, plugin, cars, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(games, "TelemetryClient", functools.partial(TelemetryClient, now=lambda: clock[0]))
+    env = TrackmaniaEnv(hosts=f"127.0.0.1:{plugin.port}", controls=controls, obs="lidar")
+    one = env.game.telemetry()
+    try:
+        opened(one, plugin, drive(cars, 0, 40))
+        for index in range(40, 2600, 24):  # 24 records of 60 frames/s in 0.1 s: four times as fast
+            clock[0] += 0.1
+            data = [
+                cars.packed(TMRL11, cars.driving(frame, fps=60.0) | {"rpm": 8e3}) for frame in range(index, index + 24)
+            ]
+            with contextlib.suppress(OSError):
+                plugin.send(b"".join(data))
+            until(lambda: one.seen >= index + 24 or one.loss is not None, "the records")  # noqa: B023
+            if one.loss is not None:
+                break
+        assert (one.loss is None) == (controls == "loopback")  # a game's time is this machine's
+        assert one.loss is None or "got 0.25 times" in str(one.loss)
+    finally:
+        one.close()
+        env.close()

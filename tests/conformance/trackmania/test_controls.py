@@ -4,16 +4,19 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from envs.errors import SimulatorUnavailable
-from envs.trackmania.capture import Region, WindowCapture
 from envs.trackmania.controls import Controls, PadState
 from envs.trackmania.gamepad import GamepadSink
 from envs.trackmania.keyboard import LINUX_KEYS, WINDOWS_SCAN_CODES, KeyboardSink
 from envs.trackmania.sinks import DatagramSink, LoopbackSink, NullSink
+from envs.window_capture import Region, WindowCapture
 
 
 @pytest.fixture
@@ -152,15 +155,63 @@ def test_a_window_is_grabbed_where_it_is():
         asked.append(region)
         return np.full((region.height, region.width, 4), 7, np.uint8)
 
-    capture = WindowCapture(find=lambda title: Region(64, 70, 256, 128), grab=grab)
+    capture = WindowCapture("Trackmania", find=lambda title: Region(64, 70, 256, 128), grab=grab)
     picture = capture.screenshot()
     assert (picture.shape, picture.dtype) == ((128, 256, 3), np.uint8)
     assert asked == [Region(64, 70, 256, 128)]
     capture.close()
 
 
+class ScreenOfOneThread:
+    """mss on Windows: what one thread has made, no other can use."""
+
+    class ScreenShotError(Exception):
+        pass
+
+    def __init__(self):
+        self.made, self.is_locked = [], False
+
+    def mss(self):
+        self.made.append(threading.get_ident())
+        return SimpleNamespace(grab=lambda area, maker=self.made[-1]: self.picture(area, maker))
+
+    def picture(self, area, maker):
+        assert threading.get_ident() == maker
+        if self.is_locked:
+            raise self.ScreenShotError("gdi32.GetDIBits() failed.")
+        return np.zeros((area["height"], area["width"], 4), np.uint8)
+
+
+def test_resets_and_steps_take_pictures_from_two_threads(monkeypatch):
+    screen = ScreenOfOneThread()
+    monkeypatch.setitem(sys.modules, "mss", screen)
+    capture = WindowCapture("Trackmania", find=lambda title: Region(0, 0, 8, 4))
+    with ThreadPoolExecutor(1) as other:
+        pictures = [capture.screenshot(), other.submit(capture.screenshot).result(), capture.screenshot()]
+    assert [picture.shape for picture in pictures] == [(4, 8, 3)] * 3
+    assert len(screen.made) == 2
+    screen.is_locked = True
+    with pytest.raises(SimulatorUnavailable, match=r"GetDIBits.*desktop locked"):
+        capture.screenshot()
+
+
+def test_a_window_that_was_moved_is_found_again():
+    regions = iter([Region(0, 0, 8, 4), Region(5, 6, 8, 4)])
+    asked = []
+
+    def grab(region):
+        asked.append((region.left, region.top))
+        return np.zeros((region.height, region.width, 3), np.uint8)
+
+    capture = WindowCapture("Trackmania", find=lambda title: next(regions), grab=grab)
+    capture.screenshot()
+    capture.refresh()
+    capture.screenshot()
+    assert asked == [(0, 0), (5, 6)]
+
+
 def test_everything_imports_without_games_screens_and_drivers(root):
-    modules = ", ".join(f"envs.trackmania.{name}" for name in ("capture", "gamepad", "keyboard"))
+    modules = ", ".join(f"envs.{name}" for name in ("window_capture", "trackmania.gamepad", "trackmania.keyboard"))
     code = f"import sys, {modules}; print(sorted({{'vgamepad', 'mss'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -5,13 +5,16 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from envs.errors import SimulatorUnavailable
 from envs.findings import OK, PROBLEM, SKIPPED, WARNING
 from envs.trackmania.doctor import diagnose
-from envs.trackmania.doctor_drive import _pad_finding
+from envs.trackmania.doctor_controls import pad_finding
+from envs.trackmania.doctor_screen import screen_checks
 from envs.trackmania.layouts import IQN33
 from envs.trackmania.trajectory import Trajectory
 
@@ -42,6 +45,16 @@ def test_a_healthy_game_has_no_problem(obs, tmp_path, lockstep):
     assert "turned -" in findings[7].found
 
 
+def test_the_countdown_is_measured(tmp_path, lockstep):
+    found = look({"twin": "lockstep", "obs": "edges", "twin_game": {"countdown_s": 1.5}}, tmp_path)[8]
+    assert (found.verdict, "took 1.5" in found.found) == (OK, True)
+    longer = {"twin": "lockstep", "obs": "edges", "twin_game": {"countdown_s": 2.2}}
+    found = look(longer, tmp_path)[8]
+    assert found.verdict == WARNING
+    assert "env.countdown_s=2.2" in found.cure
+    assert look({**longer, "countdown_s": 2.2}, tmp_path)[8].verdict == OK
+
+
 @pytest.mark.point("trackmania", 44)
 @pytest.mark.parametrize(
     ("changes", "number", "words"),
@@ -66,6 +79,55 @@ def test_faults_of_a_game_are_told_apart(changes, number, words, tmp_path, locks
     findings = look({"twin": "lockstep", "obs": "lidar"}, tmp_path)
     assert findings[number].verdict == PROBLEM
     assert words in findings[number].found
+
+
+@pytest.mark.parametrize(
+    ("dies_s", "verdicts"),
+    [
+        (4.0, {7: PROBLEM, 8: SKIPPED, 5: SKIPPED, 14: SKIPPED}),  # while gas is pressed
+        (12.0, {7: OK, 8: OK, 5: PROBLEM, 14: SKIPPED}),  # in the episode after it
+    ],
+)
+def test_a_link_that_dies_while_it_is_driven_hides_no_check(dies_s, verdicts, tmp_path, lockstep, monkeypatch):
+    module = sys.modules["envs.trackmania.twin.game"]
+    make = module.TwinGame
+
+    def mortal(**arguments):
+        game = make(**arguments)
+        advance = game.advance
+
+        def advance_or_die(duration_s):
+            advance(duration_s)
+            game.override = {"x": float("nan")} if game.time_s > dies_s else {}
+
+        game.advance = advance_or_die
+        return game
+
+    monkeypatch.setattr(module, "TwinGame", mortal)
+    findings = look({"twin": "lockstep", "obs": "edges"}, tmp_path)
+    assert {number: findings[number].verdict for number in verdicts} == verdicts
+    lost = next(number for number, verdict in verdicts.items() if verdict == PROBLEM)
+    assert "link was lost on the way" in findings[lost].found
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_screen_that_was_looked_at_is_closed(fails, tmp_path, lockstep, monkeypatch):
+    closed = []
+
+    class Screen:
+        def screenshot(self):
+            if fails:
+                raise SimulatorUnavailable("no window")
+            return np.full((488, 958, 3), 200, np.uint8)
+
+        def close(self):
+            closed.append(self)
+
+    env = lockstep(obs="lidar")
+    env.game = replace(env.game, capture=Screen)
+    found = list(screen_checks(env, "here"))
+    assert len(closed) == 1
+    assert found[0].verdict == (PROBLEM if fails else OK)
 
 
 @pytest.mark.point("trackmania", 44)
@@ -122,10 +184,10 @@ def test_trajectories_are_looked_at(tmp_path, lockstep):
 
 
 def test_steering_that_is_reversed_is_found():
-    assert _pad_finding(1.0, 20.0, -0.4, "here").verdict == OK
-    assert _pad_finding(1.0, 20.0, 0.4, "here").verdict == PROBLEM
-    assert _pad_finding(1.0, 2.0, 0.0, "here").verdict == WARNING
-    assert _pad_finding(0.0, 0.0, 0.0, "here").verdict == PROBLEM
+    assert pad_finding(1.0, 20.0, -0.4, "here").verdict == OK
+    assert pad_finding(1.0, 20.0, 0.4, "here").verdict == PROBLEM
+    assert pad_finding(1.0, 2.0, 0.0, "here").verdict == WARNING
+    assert pad_finding(0.0, 0.0, 0.0, "here").verdict == PROBLEM
 
 
 def test_tmrls_config_is_read_if_it_is_there(tmp_path, lockstep):
@@ -140,6 +202,7 @@ def test_tmrls_config_is_read_if_it_is_there(tmp_path, lockstep):
         assert look({"twin": "lockstep", "obs": "edges"}, tmp_path)[13].verdict == verdict
 
 
+@pytest.mark.slow
 def test_the_command_exits_with_1_without_a_game(root):
     words = [
         "env=trackmania",

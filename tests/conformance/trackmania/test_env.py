@@ -1,5 +1,7 @@
 """The whole env on a game in lock-step: spaces, order, dead times, ends, faults; points 8, 14, 16 and 27."""
 
+import threading
+
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -7,6 +9,7 @@ from gymnasium.utils.env_checker import check_env
 from envs.contract import ALWAYS_IN_INFO
 from envs.errors import ConfigError, SimulatorUnavailable
 from envs.factory import capacity, make_env
+from envs.trackmania import actions as action_choices
 from envs.trackmania.env import TrackmaniaEnv
 from envs.trackmania.layouts import TMRL11
 from envs.trackmania.trajectory import Trajectory
@@ -78,6 +81,10 @@ def test_the_dict_has_the_compat_views_numbers(obs, lockstep):
         ("full", [0.5, 1.0, 0.0], (1.0, 0.0, 16384 / 32767)),
         ("pedal", [-1.0, -1.0], (0.0, 1.0, -1.0)),
         ("pedal", [0.0, 0.6], (0.6, 0.0, 0.0)),
+        ("drive", [0.0, 1.0], (1.0, 0.0, 0.0)),
+        ("drive", [0.0, 0.1], (0.4, 0.0, 0.0)),
+        ("drive", [0.0, -0.5], (0.0, 0.0, 0.0)),
+        ("drive", [0.0, -0.9], (0.0, 0.8, 0.0)),
         ("game", [1.0, -1.0, 1.0], (1.0, 0.0, 1.0)),
     ],
 )
@@ -87,6 +94,14 @@ def test_actions_reach_the_pad(actions, action, pressed, lockstep):
     env.step(np.array(action, np.float32))
     assert env.action_space.shape == np.shape(action)
     assert lockstep.games[-1].pressed[-1] == pytest.approx(pressed, abs=1e-12)
+
+
+@pytest.mark.parametrize("choice", action_choices.CHOICES)
+def test_what_a_person_did_is_the_action_that_does_it(choice):
+    for gas, brake in ((1.0, 0.0), (0.25, 0.0), (0.0, 0.0), (0.0, 0.5), (0.0, 1.0)):
+        action = action_choices.from_game([gas, brake, -0.5], choice)
+        assert action in action_choices.action_space(choice)
+        np.testing.assert_allclose(action_choices.to_game(action, choice), [gas, brake, -0.5], atol=1e-6)
 
 
 def test_an_action_takes_effect_one_step_later(lockstep):
@@ -240,6 +255,13 @@ def test_requests_that_cannot_be_carried_out(tmp_path, lockstep):
     ):
         with pytest.raises(ConfigError, match=message):
             lockstep(**arguments)
+
+
+def test_a_twin_that_nobody_will_drive_ends(tmp_path, eventually):
+    before = threading.active_count()
+    with pytest.raises(ConfigError, match=r"env\.trajectory"):
+        TrackmaniaEnv(twin=True, trajectory=str(tmp_path / "none.npz"))
+    eventually(lambda: threading.active_count() <= before)
 
 
 def test_the_real_game_is_not_looked_for_before_the_first_reset(tmp_path):

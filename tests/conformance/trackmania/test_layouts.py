@@ -2,6 +2,7 @@
 
 import struct
 
+import numpy as np
 import pytest
 
 from envs.errors import ConfigError, ProtocolError
@@ -23,6 +24,17 @@ def test_a_record_of_44_bytes_has_11_named_fields():
     names = ("speed_mps", "distance_m", "x_m", "y_m", "z_m", "steer", "gas", "brake", "finished", "gear", "rpm")
     assert [record[name] for name in names] == [27.5, 1234.5, 496.0, 10.0, 624.0, -0.5, 1.0, 0.0, 1.0, 4.0, 9876.0]
     assert record.race_time_s is None
+
+
+@pytest.mark.parametrize("layout", CANDIDATES, ids=lambda layout: layout.name)
+def test_one_record_is_judged_as_a_block_is(layout):
+    random = np.random.default_rng(0)
+    values = [0.0, 1.0, 0.5, -1.0, 2.0, 7.0, 8.0, 1e5, np.nan, np.inf, -np.inf, 0.6, 0.8]
+    shares = [0.5, 0.3, 0.02, 0.02, 0.03, 0.02, 0.01, 0.01, 0.01, 0.005, 0.005, 0.035, 0.035]
+    block = random.choice(values, size=(3000, layout.num_floats), p=shares)
+    good = layout.fits(block)
+    assert 0 < good.sum() < len(good)
+    assert [layout.fits_one(tuple(record)) for record in block.tolist()] == good.tolist()
 
 
 @pytest.mark.parametrize(

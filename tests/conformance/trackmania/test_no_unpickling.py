@@ -5,8 +5,10 @@ import ast
 import pytest
 
 LAYERS = ("envs", "models", "experiments", "tune")
-# A function that a process hands to its own pool's workers: neither a file nor a socket of anybody else's.
-ALLOWED = {"experiments/drive.py": ["pickle"]}
+ALLOWED = {
+    "experiments/drive.py": ["pickle"],  # a function that a process hands to its own pool's workers: nobody else's
+    "envs/assetto_corsa/tracks/pickled_grid.py": ["pickle"],  # writes a grid for the original's client; reads none
+}
 PICKLERS = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 
 

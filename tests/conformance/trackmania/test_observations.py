@@ -391,3 +391,16 @@ def test_edges_of_a_file_are_used(tmp_path):
     np.savez(path, left=line)
     with pytest.raises(ConfigError, match="left and right"):
         load_road(line, path)
+
+
+@pytest.mark.parametrize(
+    ("left_m", "right_m", "seems"), [(-5.0, 8.0, "swapped"), (5.0, 8.0, "same side"), (-5.0, -8.0, "same side")]
+)
+def test_edges_on_wrong_sides_are_refused(left_m, right_m, seems, tmp_path):
+    line = np.stack([np.zeros(1000), np.full(1000, 10.0), 0.1 * np.arange(1000)], axis=1)  # along +z: left is +x
+    path = tmp_path / "edges.npz"
+    np.savez(path, left=line + np.array([left_m, 0.0, 0.0]), right=line + np.array([right_m, 0.0, 0.0]))
+    with pytest.raises(
+        ConfigError, match=rf"{left_m:+.1f} and {right_m:+.1f} m to its left.*{seems}".replace("+", "[+]")
+    ):
+        load_road(line, path)

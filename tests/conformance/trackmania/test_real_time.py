@@ -11,7 +11,8 @@ from gymnasium.error import ResetNeeded
 from envs.errors import ConfigError
 from envs.trackmania.faults import CLOSED, LinkFault
 from envs.trackmania.real_time import RealTime, SimulatedTime
-from envs.trackmania.real_time_env import RealTimeEnv, RealTimeSettings
+from envs.trackmania.real_time_env import RealTimeEnv
+from envs.trackmania.real_time_settings import RealTimeSettings
 from envs.trackmania.workers import ThreadWorker
 
 STEP_S, CAPTURE_S = 0.05, 0.04
@@ -235,6 +236,22 @@ def test_the_game_waits_once_an_episode_in_the_step_that_ends_it():
             env.step(action(0.1))
             waits.append(env.interface.waits)
         assert waits == [episode, episode, episode + 1]
+
+
+@pytest.mark.point("trackmania", 9)
+@pytest.mark.parametrize(("ends_at", "terminated"), [(2, True), (None, False)])
+def test_a_game_that_is_lost_while_it_waits_leaves_the_last_step_as_it_was(ends_at, terminated):
+    env, _ = make(ep_max_length=2, wait_on_done=True)
+    env.interface.ends_at = ends_at
+    env.reset()
+    env.step(action(0.1))
+    env.interface.fails["wait"] = LinkFault(CLOSED, "127.0.0.1:9000", "closed the connection.")
+    observation, reward, *flags, info = env.step(action(0.2))
+    assert (flat(observation), reward, flags) == ([2, 0.1, 0.2], 1.5, [terminated, not terminated])
+    assert "closed the connection" in info["fault"]
+    assert info["end_cause"] != "link_lost"  # nothing of the episode was lost
+    env.reset()
+    assert "fault" not in env.step(action(0.1))[4]
 
 
 @pytest.mark.point("trackmania", 15)

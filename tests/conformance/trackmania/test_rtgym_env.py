@@ -88,6 +88,13 @@ def test_the_factory_makes_it_in_real_time(target):
     env.close()
 
 
+def test_a_run_names_the_class(target, compose):
+    config = compose("env=rtgym", f"env.interface._target_={target}", "+env.interface.gain=0.5")["env"]
+    env = make_env(config)
+    assert env.compat.interface.gain == 0.5
+    env.close()
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [

@@ -3,6 +3,8 @@
 import copy
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -64,6 +66,27 @@ def test_the_three_documented_blocks_become_the_presets(block, lockstep):
 
 
 @pytest.mark.point("trackmania", 41)
+@pytest.mark.parametrize("block", BLOCKS)
+def test_its_words_compose_to_the_same(block, compose):
+    found = import_tmrl_config(config(block))
+    composed = compose(*found.words)["env"]
+    assert {name: composed[name] for name in found.env} == found.env
+
+
+def test_the_command_prints_what_to_type(root, tmp_path):
+    path = tmp_path / "config.json"
+    command = [sys.executable, "-m", "envs.trackmania.import_tmrl", f"file={path}"]
+    path.write_text(json.dumps(config("lidar")))
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("python run.py env=trackmania env.obs=lidar env.image_history=4 env.reward=tmrl ")
+    assert SECRET not in done.stdout + done.stderr
+    path.write_text("[]")
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.point("trackmania", 41)
 def test_no_secret_appears_anywhere(tmp_path, caplog, capsys):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config("full")))
@@ -99,6 +122,54 @@ def test_defaults_are_tmrls():
     assert import_tmrl_config(content).env["episode_steps"] == 200
     content["VIRTUAL_GAMEPAD"] = False
     assert import_tmrl_config(content).env["controls"] == "keyboard"
+
+
+def test_every_key_that_is_known_and_not_taken_over_is_told_in_one_line():
+    content = config("lidar", BATCH_SIZE=512, MEMORY_SIZE=1000, TLS=True)
+    content["ALG"]["GAMMA"] = 0.9
+    content["ENV"] |= {"LINUX_X_OFFSET": 3, "IMG_WIDTH": 32}
+    content["ENV"]["RTGYM_CONFIG"] |= {"reset_act_buf": False, "last_act_on_reset": True}
+    found = import_tmrl_config(content)
+    assert set(found.left) == {
+        *("RUN_NAME", "BATCH_SIZE", "MEMORY_SIZE", "TLS", "ALG.LR_ACTOR", "ALG.GAMMA"),
+        *("ENV.WINDOW_WIDTH", "ENV.WINDOW_HEIGHT", "ENV.LINUX_X_OFFSET", "ENV.IMG_WIDTH"),
+        *("ENV.RTGYM_CONFIG.benchmark", "ENV.RTGYM_CONFIG.reset_act_buf", "ENV.RTGYM_CONFIG.last_act_on_reset"),
+    }
+    assert sum(line.startswith("not taken over: RUN_NAME, ") for line in found.describe().splitlines()) == 1
+    assert "ENV.IMG_WIDTH" not in import_tmrl_config(config("full")).left
+
+
+def test_only_algorithms_of_tmrl_are_taken_over():
+    content = config("lidar")
+    content["ALG"]["ALGORITHM"] = "REDQSAC"
+    assert "algo=sac is not it" in import_tmrl_config(content).describe()
+    content["ALG"]["ALGORITHM"] = "PPO"
+    with pytest.raises(ConfigError, match="one of SAC, REDQSAC, got 'PPO'"):
+        import_tmrl_config(content)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ((), "RW_MAX_SAMPLES_PER_EPISODE", "a"),
+        ((), "VIRTUAL_GAMEPAD", 1),
+        (("ALG",), "ALGORITHM", ["SAC"]),
+        (("ENV",), "SLEEP_TIME_AT_RESET", None),
+        (("ENV",), "IMG_HIST_LEN", "4"),
+        (("ENV",), "IMG_WIDTH", 64.5),
+        (("ENV", "RTGYM_CONFIG"), "ep_max_length", None),
+        (("ENV", "RTGYM_CONFIG"), "ep_max_length", float("nan")),
+        (("ENV", "RTGYM_CONFIG"), "interface_kwargs", [1]),
+        (("ENV", "REWARD_CONFIG"), "CHECK_FORWARD", True),
+    ],
+)
+def test_values_of_a_wrong_type_are_refused(section, key, value):
+    content = place = config("full")
+    for name in section:
+        place = place[name]
+    place[key] = value
+    with pytest.raises(ConfigError, match=key):
+        import_tmrl_config(content)
 
 
 def test_names_go_by_their_end():

@@ -5,6 +5,9 @@ import struct
 
 import pytest
 
+from envs.errors import ConfigError
+from envs.trackmania.trajectory import Trajectory
+from envs.trackmania.twin.game import TwinGame
 from envs.trackmania.twin.server import TwinServer
 
 FIELDS = ("speed", "distance", "x", "y", "z", "steer", "gas", "brake", "finished", "gear", "rpm")
@@ -117,3 +120,34 @@ def pad():
     yield plug
     for one in pads:
         one.close()
+
+
+@pytest.fixture
+def game():
+    """Return a function that starts a twin with faults, in real time, at three ports side by side."""
+    servers = []
+
+    def start(*, frame_rate_fps=100.0, **faults):
+        while True:
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                port = probe.getsockname()[1]
+            try:
+                server = TwinServer(
+                    port=port, game={"countdown_s": 0.0, "frame_rate_fps": frame_rate_fps}, faults=faults
+                )
+            except ConfigError:  # one of the three is taken
+                continue
+            servers.append(server)
+            return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def line(tmp_path_factory):
+    """Return the file of the trajectory of the twin's road."""
+    file = tmp_path_factory.mktemp("line") / "line.npz"
+    Trajectory(TwinGame().trajectory()).save(file)
+    return str(file)

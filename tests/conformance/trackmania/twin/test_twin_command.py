@@ -9,6 +9,8 @@ import sys
 import pytest
 import yaml
 
+from benchmarks.trackmania_real_time import twin
+from envs.trackmania.trajectory import load_trajectory
 from envs.trackmania.twin.faults import Faults
 from envs.trackmania.twin.frame_channel import FrameClient
 from envs.trackmania.twin.server import TwinServer
@@ -98,3 +100,12 @@ def test_the_yaml_has_the_constructors_defaults(root):
     del section["_target_"]
     server = TwinServer(**section | {"port": 0, "speed": 0})
     server.close()
+
+
+def test_the_benchmark_of_real_time_finds_its_twin(plain_client, tmp_path):
+    file = tmp_path / "line.npz"
+    with twin(file, seed=0, port=0) as address:
+        host, port = address.split(":")
+        first = plain_client((host, int(port))).record()
+    start = load_trajectory(file).points[0]
+    assert [first[axis] for axis in "xyz"] == pytest.approx(start, abs=0.5)  # nobody has pressed gas

@@ -98,7 +98,7 @@ def right_bend():
 
 
 def test_the_middle_of_a_straight_road_is_symmetric(straight):
-    seen = lidar(straight.draw(at(straight, 300.0), "lidar"))
+    seen = lidar(straight.screen.draw(at(straight, 300.0), "lidar"))
     np.testing.assert_allclose(seen[1:-1], seen[1:-1][::-1], atol=4)  # the rays' own columns differ by one
     assert len(set(seen)) > 5
     # Ray 9 ends at the horizon: 244 of 488 rows, 194 above the origin, less the 20 that are skipped.
@@ -108,7 +108,7 @@ def test_the_middle_of_a_straight_road_is_symmetric(straight):
 def test_rays_are_as_long_as_the_perspective_says(straight):
     # The border at 12.8 m of a camera 1.514 m high is a line: columns = 12.8 / 1.514 × rows below the horizon.
     slope, below = 12.8 / 1.514, 438 - 244
-    seen = lidar(straight.draw(at(straight, 300.0), "lidar"))
+    seen = lidar(straight.screen.draw(at(straight, 300.0), "lidar"))
     for ray in (3, 4, 5, 13, 14, 15):
         angle = abs(ANGLES[ray] - math.pi)
         distance = slope * below / (math.sin(angle) + slope * math.cos(angle))
@@ -116,20 +116,20 @@ def test_rays_are_as_long_as_the_perspective_says(straight):
 
 
 def test_the_nearer_border_is_nearer(straight):
-    right = lidar(straight.draw(at(straight, 300.0, left_m=-9.0), "lidar"))
-    left = lidar(straight.draw(at(straight, 300.0, left_m=9.0), "lidar"))
+    right = lidar(straight.screen.draw(at(straight, 300.0, left_m=-9.0), "lidar"))
+    left = lidar(straight.screen.draw(at(straight, 300.0, left_m=9.0), "lidar"))
     assert sum(right[:6]) < sum(right[13:]) - 100
     assert sum(left[13:]) < sum(left[:6]) - 100
 
 
 def test_a_turned_car_looks_at_the_border(straight):
-    assert min(lidar(straight.draw(at(straight, 300.0, turned_rad=math.pi / 2), "lidar"))[7:12]) < 170
-    seen = lidar(straight.draw(at(straight, 300.0, turned_rad=-0.4), "lidar"))  # to the right
+    assert min(lidar(straight.screen.draw(at(straight, 300.0, turned_rad=math.pi / 2), "lidar"))[7:12]) < 170
+    seen = lidar(straight.screen.draw(at(straight, 300.0, turned_rad=-0.4), "lidar"))  # to the right
     assert sum(seen[:9]) < sum(seen[10:])
 
 
 def test_a_bend_to_the_right_opens_to_the_right(right_bend):
-    seen = lidar(right_bend.draw(at(right_bend, 70.0), "lidar"))
+    seen = lidar(right_bend.screen.draw(at(right_bend, 70.0), "lidar"))
     assert sum(seen[5:9]) > sum(seen[10:14]) + 5
 
 
@@ -148,14 +148,14 @@ def test_a_small_window_gives_the_same_road(straight):
     line = np.zeros((1001, 3))
     line[:, 2] = np.arange(1001.0)
     small = TwinGame(trajectory=line, lidar_size=(256, 128))
-    seen = lidar(small.draw(at(small, 300.0), "lidar"))
+    seen = lidar(small.screen.draw(at(small, 300.0), "lidar"))
     assert seen[9] == pytest.approx(128 * 44 / 49 - 64 - 20, abs=3)
 
 
 def test_the_landscape_shows_speed_and_place(straight):
-    here, there = (straight.draw(at(straight, s), "full") for s in (300.0, 303.0))
+    here, there = (straight.screen.draw(at(straight, s), "full") for s in (300.0, 303.0))
     assert (here != there).mean() > 0.02
-    near_gate, far = (straight.draw(at(straight, s), "full") for s in (960.0, 300.0))
+    near_gate, far = (straight.screen.draw(at(straight, s), "full") for s in (960.0, 300.0))
     bar = (np.abs(near_gate.astype(int) - (30, 190, 240)).max(axis=2) < 30).sum()
     assert bar > 20
     assert (np.abs(far.astype(int) - (30, 190, 240)).max(axis=2) < 30).sum() == 0
@@ -165,6 +165,6 @@ def test_the_landscape_shows_speed_and_place(straight):
 
 
 def test_pictures_are_blue_green_red(straight):
-    picture = straight.draw(at(straight, 300.0), "full")
+    picture = straight.screen.draw(at(straight, 300.0), "full")
     blue, _, red = picture[2].mean(axis=0)  # sky
     assert blue > red + 40

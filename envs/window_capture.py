@@ -1,4 +1,4 @@
-"""Pictures of the game's window: found by its title, grabbed with the optional package mss.
+"""Pictures of a game's window: found by its title, grabbed with the optional package mss.
 
 What is grabbed is the client area, measured from the system, not assumed: scaled desktops and window decorations shift
 it. Importing this module needs neither Windows nor a screen.
@@ -9,6 +9,7 @@ import importlib
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from envs.errors import SimulatorUnavailable
-
-TITLE = "Trackmania"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Region:
 
 
 class WindowCapture:
-    """Grab the client area of the game's window.
+    """Grab the client area of a game's window.
 
     Args:
         title: of the window, exactly (Windows) or a part of it (Linux).
@@ -49,7 +48,7 @@ class WindowCapture:
         SimulatorUnavailable: there is no such window, no way to look for it, or no mss.
     """
 
-    def __init__(self, title: str = TITLE, *, find: Any = None, grab: Any = None) -> None:
+    def __init__(self, title: str, *, find: Any = None, grab: Any = None) -> None:
         self._title = title
         self._find = find or _finder()
         self._grab = grab or _grabber()
@@ -66,8 +65,12 @@ class WindowCapture:
             raise SimulatorUnavailable(f"The window {self._title!r} shows nothing: is it minimised?")
         return np.ascontiguousarray(picture)
 
-    def find_again(self) -> None:
-        """Look where the window is now, as after a person moved it."""
+    def refresh(self) -> None:
+        """Look where the window is now, as after a person moved it.
+
+        Raises:
+            SimulatorUnavailable: it is gone or minimised.
+        """
         self.region = self._find(self._title)
 
     def close(self) -> None:
@@ -76,13 +79,21 @@ class WindowCapture:
 
 def _grabber() -> Any:
     try:
-        screen = importlib.import_module("mss").mss()
+        mss = importlib.import_module("mss")
     except ImportError as error:
         raise SimulatorUnavailable(f"Pictures of the game need the package mss ({error}): pip install mss.") from error
+    screens = threading.local()  # on Windows mss works only in the thread that made it; resets and steps have two
 
     def grab(region: Region) -> npt.NDArray[np.uint8]:
         area = {"left": region.left, "top": region.top, "width": region.width, "height": region.height}
-        return np.asarray(screen.grab(area))
+        try:
+            if not hasattr(screens, "screen"):
+                screens.screen = mss.mss()
+            return np.asarray(screens.screen.grab(area))
+        except mss.ScreenShotError as error:
+            raise SimulatorUnavailable(
+                f"The screen could not be read ({error}). Is the desktop locked, or is there no display?"
+            ) from error
 
     return grab
 
