@@ -1,0 +1,1 @@
+"""Assetto Corsa through the unmodified plugin of assetto_corsa_gym, or its twin."""
