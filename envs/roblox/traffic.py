@@ -1,0 +1,169 @@
+"""A recording of everything that games said and were told, and a world that plays it back; JSON, one event a line."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+from envs.errors import ConfigError
+from envs.roblox.game import Game, GameSettings
+
+logger = logging.getLogger(__name__)
+
+CARS, CONNECTED, DISCONNECTED, HEARD, SENT, ACTED, RELEASED = (
+    "cars",
+    "connected",
+    "disconnected",
+    "heard",
+    "sent",
+    "acted",
+    "released",
+)
+
+
+class TrafficFile:
+    """Write what happens to games into a file, one line an event: `{"t", "game", "event", "value"}`.
+
+    Args:
+        path: of the file, which is overwritten.
+        games: whose.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+
+    def __init__(self, path: str, games: Sequence[Game]) -> None:
+        try:
+            self._file: IO[str] | None = Path(path).open("w")  # noqa: SIM115 (closed by `close`)
+        except OSError as error:
+            raise ConfigError(f"env.traffic={path} cannot be written ({error.strerror}).") from error
+        self._games = games
+        for index, game in enumerate(games):
+            layout = {"cars_per_env": game.cars_per_env, "env_ids": game.env_ids}
+            self._write(index, 0.0, CARS, layout)
+            game.journal = lambda now_s, event, value, index=index: self._write(index, now_s, event, value)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Write no more."""
+        for game in self._games:
+            game.journal = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, index: int, now_s: float, event: str, value: Any) -> None:
+        if self._file is not None:
+            line = {"t": now_s, "game": index, "event": event, "value": value}
+            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+class ReplayWorld:
+    """Play a recording back to the cars of an env: what was heard is heard again, at the same times.
+
+    What the recorded run did is told by `recorded_actions`; actions are sent nowhere. Time is the recording's.
+
+    Args:
+        path: of the recording.
+        settings: how games were treated.
+
+    Raises:
+        ConfigError: the file is no recording.
+    """
+
+    def __init__(self, path: str, settings: GameSettings) -> None:
+        self.lock: AbstractContextManager[None] = nullcontext()
+        self._events = _read(path)
+        layouts = [event["value"] for event in self._events if event["event"] == CARS]
+        self.games = []
+        for layout in layouts:
+            ids = iter(layout["env_ids"])
+            self.games.append(Game(layout["cars_per_env"], settings, lambda ids=ids: next(ids)))  # type: ignore[misc]
+        self._events = [event for event in self._events if event["event"] not in (CARS, SENT)]
+        self._at = 0
+        self._now_s = self._events[0]["t"] if self._events else 0.0
+
+    @property
+    def reconnects(self) -> int:
+        """How many games came back."""
+        return sum(max(game.counters.connections - 1, 0) for game in self.games)
+
+    @property
+    def place(self) -> str:
+        """Where games are."""
+        return "a recording"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is nothing left."""
+        return self._at >= len(self._events)
+
+    def now(self) -> float:
+        """Return the recording's time, s."""
+        return self._now_s
+
+    def recorded_actions(self) -> list[list[float]] | None:
+        """Go on to where actions were sent next, and return them, `(cars, 3)` in the game's order; None: never."""
+        while not self.has_ended and self._events[self._at]["event"] != ACTED:
+            self._play()
+        if self.has_ended:
+            return None
+        actions: list[list[float]] = []
+        self._now_s = self._events[self._at]["t"]
+        while not self.has_ended and self._events[self._at]["event"] == ACTED:
+            actions += self._events[self._at]["value"]
+            self._at += 1
+        return actions
+
+    def flush(self) -> None:
+        """Send nothing, and know that it was sent."""
+        for game in self.games:
+            game.due(self._now_s)
+
+    def wait(self, is_over: Callable[[], bool], until_s: float) -> bool:
+        """Play to where the recorded run had waited long enough, and return whether it is over."""
+        while not self.has_ended and self._events[self._at]["event"] != RELEASED:
+            self._play()
+        if not self.has_ended:
+            self._now_s = self._events[self._at]["t"]
+        return is_over()
+
+    def renew(self, index: int, seed: int) -> bool:
+        """Do nothing: what was, was."""
+        return False
+
+    def position_m(self, index: int, car_id: str) -> None:
+        """Only the game knows."""
+
+    def road_edges_m(self, index: int) -> None:
+        """Only the game knows."""
+
+    def note_step(self, latency_s: float | None) -> None:
+        """Count nothing."""
+
+    def close(self) -> None:
+        """Leave."""
+
+    def _play(self) -> None:
+        event = self._events[self._at]
+        self._at += 1
+        self._now_s = max(self._now_s, event["t"])
+        game = self.games[event["game"]]
+        if event["event"] == CONNECTED:
+            game.connected(self._now_s)
+        elif event["event"] == DISCONNECTED:
+            game.disconnected(self._now_s, event["value"])
+        elif event["event"] == HEARD:
+            game.heard(event["value"], self._now_s)
+        game.due(self._now_s)
+
+
+def _read(path: str) -> list[dict[str, Any]]:
+    try:
+        events = [json.loads(line) for line in Path(path).read_text().splitlines()]
+        if events and all({"t", "game", "event", "value"} <= event.keys() for event in events):
+            return events
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{path} is no recording of env=roblox: {error}.") from error
+    raise ConfigError(f"{path} is no recording of env=roblox: expected lines of t, game, event and value.")
