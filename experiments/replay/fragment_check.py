@@ -12,6 +12,7 @@ def check_fragment(
     vectors: dict[str, int],
     action_dim: int,
     frame_stack: int,
+    state_dim: int = 0,
 ) -> None:
     """Check shapes, types and episode boundaries.
 
@@ -21,6 +22,7 @@ def check_fragment(
         vectors: name -> D that is expected.
         action_dim: A that is expected.
         frame_stack: k that is expected.
+        state_dim: S of the states that are expected before every slot; 0: none are needed.
 
     Raises:
         ValueError: the fragment breaks `Fragment`'s contract or has other observations.
@@ -49,6 +51,9 @@ def check_fragment(
         **{f"vectors[{n}]": array for n, array in fragment.vectors.items()},
         **{n: getattr(fragment, n) for n in ("age", "actions", "rewards", "terminated", "truncated", "valid")},
     }
+    if state_dim:
+        expected["states"] = ((*per_step, state_dim), np.float32)
+        arrays["states"] = np.empty(0) if fragment.states is None else fragment.states
     for name, (shape, dtype) in expected.items():
         if arrays[name].shape != shape or arrays[name].dtype != dtype:
             raise ValueError(

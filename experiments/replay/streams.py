@@ -41,7 +41,8 @@ class RingStreams:
     after it is ignored, and if that was more than the slack, `restore` drops the overwritten slots and says so.
 
     Attributes:
-        data: name -> array over all rows: `image_NAME`, `vector_NAME`, `action`, `reward`, `flags`, `age`.
+        data: name -> array over all rows: `image_NAME`, `vector_NAME`, `action`, `reward`, `flags`, `age`; with a
+            `state_dim` also `state`, float16, the policy's before the slot.
         low, next: `(S,)` slots `[low, next - 1)` of a stream are complete, slot `next - 1` is its head. Equal: empty.
         num_valid: `(S,)` valid slots among the complete ones.
         nbytes_per_slot: bytes in the files.
@@ -58,6 +59,7 @@ class RingStreams:
         num_streams: int,
         capacity: int,
         slack: int,
+        state_dim: int = 0,
     ) -> None:
         """Open or create the files; the streams are empty until `add` or `restore`.
 
@@ -70,12 +72,13 @@ class RingStreams:
             num_streams: how many write. S is more where a former process had more: what these wrote stays.
             capacity: slots in the window of one stream, >= k.
             slack: further slots of one stream.
+            state_dim: S, of the states that fragments then bring for every slot; 0: none are kept.
 
         Raises:
             ConfigError: files of another shape, or too small a disk.
         """
         self._images, self._vectors, self._action_dim = dict(images), dict(vectors), action_dim
-        self._frame_stack = frame_stack
+        self._frame_stack, self._state_dim = frame_stack, state_dim
         self._capacity, self._slack = capacity, slack
         self._num_slots = capacity + slack + 1  # the head
         slot_arrays: dict[str, tuple[tuple[int, ...], npt.DTypeLike]] = {
@@ -86,6 +89,8 @@ class RingStreams:
             "flags": ((self._num_slots,), np.uint8),
             "age": ((self._num_slots,), np.int32),
         }
+        if state_dim:
+            slot_arrays["state"] = ((self._num_slots, state_dim), np.float16)
         self._files = RingFiles(
             directory,
             {**slot_arrays, "written": ((1,), np.int64)},
@@ -134,6 +139,7 @@ class RingStreams:
             vectors=self._vectors,
             action_dim=self._action_dim,
             frame_stack=self._frame_stack,
+            state_dim=self._state_dim,
         )
         num_steps, num_envs = fragment.rewards.shape
         if first_stream < 0 or first_stream + num_envs > self._num_streams:
@@ -250,6 +256,9 @@ class RingStreams:
         self.data["action"][done] = fragment.actions[steps, env]
         self.data["reward"][done] = fragment.rewards[steps, env]
         self.data["age"][new] = fragment.age[start + 1 : stop + 1, env]
+        if self._state_dim:
+            assert fragment.states is not None  # as `check_fragment` has seen
+            self.data["state"][done] = fragment.states[steps, env]
         for name in self._vectors:
             self.data[f"vector_{name}"][new] = fragment.vectors[name][start + 1 : stop + 1, env]
         k = self._frame_stack

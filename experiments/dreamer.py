@@ -1,0 +1,231 @@
+"""DreamerV3 as an RLlib algorithm: runners drive from a world model's states while the learner dreams."""
+
+import logging
+from pathlib import Path
+from typing import Any, cast
+
+from gymnasium import Space
+from pydantic import Field
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+
+from envs.errors import ConfigError
+from envs.stacking import observation_bytes, observation_parts
+from experiments import folders
+from experiments.config import RacingConfig, StrictOptions
+from experiments.dream_film import write_dream
+from experiments.dreamer_learner import DreamerLearner
+from experiments.plan import Plan
+from experiments.replay.ring import ring_slack
+from experiments.replay.sequence_replay import SequenceReplay
+from experiments.replay_algorithm import ReplayAlgorithm
+from models.dreamer_module import DreamerModule
+
+logger = logging.getLogger(__name__)
+
+_KEPT_BYTES, _SENT_BYTES = 2, 4  # of each number of a state: float16 in replay, float32 from runners
+_SAID_EVERY = 1000  # updates
+_FILMED = 4  # sequences
+
+
+class DreamerOptions(StrictOptions):
+    """The keys of `algo.training` for DreamerV3."""
+
+    lr: float = Field(gt=0)
+    warmup_updates: int = Field(ge=0)  # over which the learning rate rises from 0
+    agc: float = Field(gt=0)  # adaptive gradient clipping: longest gradient of a tensor, in its own lengths
+    gamma: float = Field(gt=0, lt=1)  # discount per decision
+    return_lambda: float = Field(ge=0, le=1)
+    horizon: int = Field(ge=1)  # imagined decisions
+    imagine_last: int | None = Field(ge=2)  # slots of each sequence that dreams set in at, the last ones; null: all
+    entropy_coeff: float = Field(ge=0)
+    free_nats: float = Field(ge=0)
+    dynamics_coeff: float = Field(ge=0)
+    representation_coeff: float = Field(ge=0)
+    replay_value_coeff: float = Field(ge=0)
+    replay_value_gradient: bool  # whether the critic's loss on what was driven reaches the world model
+    slow_rate: float = Field(gt=0, le=1)  # by which the critic's average follows it
+    batch_size: int = Field(ge=1)  # sequences
+    sequence_length: int = Field(ge=2)  # slots
+    train_ratio: float = Field(gt=0)  # slots learnt from, over and over, for each decision
+    replay_capacity: int = Field(ge=1)  # decisions
+    start_after_decisions: int = Field(ge=1)  # decisions at random before the first update
+    rollout_steps: int = Field(ge=1)  # decisions of each env between two exchanges with the learner
+    weight_sync_every: int = Field(ge=1)  # exchanges between two deliveries of weights to the runners
+    head: dict[str, Any]  # `_target_` and sizes of the policy
+
+    @property
+    def slots_per_update(self) -> int:
+        """Slots that one update learns from."""
+        return self.batch_size * self.sequence_length
+
+
+class DreamerConfig(RacingConfig):
+    """RLlib config of `Dreamer`."""
+
+    options_class = DreamerOptions
+    overlaps_sampling = True
+
+    def __init__(self, algo_class: type | None = None) -> None:
+        super().__init__(algo_class=algo_class or Dreamer)
+
+    def check(self, plan: Plan) -> None:
+        """Raise a ConfigError if sequences, replay, ratio and envs do not go together."""
+        options, streams = self.options, plan.num_env_runners * plan.envs_per_runner
+        if plan.num_learners > 1:
+            raise ConfigError(
+                f"ray.num_learners={plan.num_learners}: DreamerV3 learns in one process, from one replay. Leave it at "
+                "1."
+            )
+        if (options.imagine_last or 0) > options.sequence_length:
+            raise ConfigError(
+                f"algo.training.imagine_last={options.imagine_last}: a sequence has only sequence_length="
+                f"{options.sequence_length} slots. Choose fewer, or null: all."
+            )
+        _check_replay(options, streams)
+        _check_ratio(options)
+
+    def replay_bytes(self, space: Space) -> int:
+        """Return the size of the replay's files, less than a hundredth of it left out: actions, rewards, flags."""
+        kept = self.options.replay_capacity + ring_slack(self.options.replay_capacity)
+        return int(kept * (observation_bytes(space) + _KEPT_BYTES * self._state_dim))
+
+    def fragment_bytes(self, space: Space) -> int:
+        """Return the size of what a runner sends at a time, states included."""
+        num_states = self.rollout_steps * self.num_envs_per_env_runner
+        return super().fragment_bytes(space) + _SENT_BYTES * num_states * self._state_dim
+
+    @property
+    def _state_dim(self) -> int:
+        """Numbers of a state; 0 for a model that is none of ours, which is refused later."""
+        return int(self.encoder.get("deter", 0) + self.encoder.get("latents", 0))
+
+    def module_options(self) -> dict[str, Any]:
+        """Return the RLModule's `model_config`."""
+        return {
+            "encoder": self.encoder,
+            "precision": self.precision,
+            "head": self.options.head,
+            "shared_encoder": True,
+        }
+
+    def get_default_rl_module_spec(self) -> RLModuleSpec:
+        """Return the spec of our module."""
+        return self.module_spec(DreamerModule)
+
+    def get_default_learner_class(self) -> type[DreamerLearner]:
+        """Return our learner."""
+        return DreamerLearner
+
+
+def _check_replay(options: DreamerOptions, streams: int) -> None:
+    needed = streams * (options.sequence_length + 1)
+    if options.replay_capacity < needed:
+        raise ConfigError(
+            f"algo.training.replay_capacity={options.replay_capacity}: {streams} envs need at least {needed} decisions "
+            f"to hold one sequence of sequence_length={options.sequence_length} each, and the slot before it. Ask for "
+            "more, for shorter sequences or for fewer envs."
+        )
+    if not needed <= options.start_after_decisions <= options.replay_capacity:
+        raise ConfigError(
+            f"algo.training.start_after_decisions={options.start_after_decisions}: expected at least {needed}, a "
+            f"sequence of sequence_length={options.sequence_length} and the slot before it for each of {streams} envs, "
+            f"and at most replay_capacity={options.replay_capacity}."
+        )
+
+
+def _check_ratio(options: DreamerOptions) -> None:
+    least = options.slots_per_update / options.replay_capacity
+    if options.train_ratio < least:
+        raise ConfigError(
+            f"algo.training.train_ratio={options.train_ratio:g}: an update learns from {options.slots_per_update} "
+            f"slots (batch_size x sequence_length), so that replay would forget all its {options.replay_capacity} "
+            f"decisions between two updates. Expected at least {least:.2g}."
+        )
+
+
+class Dreamer(ReplayAlgorithm):
+    """DreamerV3."""
+
+    replay: SequenceReplay
+    _sequence_length = 1  # runners send their state before every slot
+
+    @classmethod
+    def get_default_config(cls) -> DreamerConfig:
+        """Return the config class that belongs to this algorithm."""
+        return DreamerConfig()
+
+    def setup(self, config: Any) -> None:
+        """Build runners and learner."""
+        super().setup(config)
+        self._learnt_states: tuple[Any, Any] | None = None
+
+    @property
+    def updates_per_decision(self) -> float:
+        """Updates for each decision received."""
+        return float(self.config.options.train_ratio / self.config.options.slots_per_update)
+
+    def start_replay(self, folder: Path, may_be_lost: bool = False) -> None:
+        """Open the replay in this folder."""
+        self._is_replay_lost = may_be_lost and not folder.exists()
+        options, config = self.config.options, self.config
+        single, _ = self.spaces["__env_single__"]
+        images, vectors = observation_parts(single)
+        self.replay = SequenceReplay(
+            folder,
+            images={name: cast(tuple[int, int, int], box.shape) for name, box in images.items()},
+            vectors={name: box.shape[0] for name, box in vectors.items()},
+            action_dim=self.spaces[DEFAULT_MODULE_ID][1].shape[0],
+            state_dim=self.learner.net.state_dim,
+            capacity=options.replay_capacity,
+            num_streams=config.num_env_runners * config.num_envs_per_env_runner,
+            length=options.sequence_length,
+            seed=config.seed,
+        )
+
+    def set_lr(self) -> None:
+        """Let the learning rate rise to its value, which it keeps."""
+        options = self.config.options
+        share = (self.updates + 1) / (options.warmup_updates + 1)
+        self.learner.set_lr(self.lr_factor * options.lr * min(1.0, share))
+
+    def learn_once(self) -> dict[str, Any]:
+        """Learn from one batch of sequences."""
+        self.set_lr()
+        batch = self.replay.sample(self.config.options.batch_size)
+        losses: dict[str, Any] = self.learner_group.update(batch=batch)[0]
+        # Those of the update before: to wait for this one's here would let a GPU idle.
+        self._keep_states()
+        self._learnt_states = batch["places"], losses.pop("states")
+        losses["train_ratio"] = self._train_ratio(self.updates + 1)
+        if (self.updates + 1) % _SAID_EVERY == 0:
+            logger.info(
+                "%d updates of %d slots each: %.4g slots for each of %d decisions (algo.training.train_ratio=%g).",
+                self.updates + 1,
+                self.config.options.slots_per_update,
+                losses["train_ratio"],
+                self._decisions_counted,
+                self.config.options.train_ratio,
+            )
+        return losses
+
+    def _train_ratio(self, updates: int) -> float:
+        """Return how many slots were learnt from for each decision since learning began."""
+        return updates * self.config.options.slots_per_update / max(1, self._decisions_counted)
+
+    def _keep_states(self) -> None:
+        if self._learnt_states is not None:
+            places, states = self._learnt_states
+            self.replay.update_states(places, states.cpu().numpy())
+            self._learnt_states = None
+
+    def film(self, folder: Path) -> None:
+        """Leave a video of real, reconstructed and imagined pictures, once there is something to learn from."""
+        net = self.learner.net
+        if self.updates and net.world_model.image is not None:
+            write_dream(net, self.replay.peek(_FILMED), self.learner._device, folder / folders.DREAM)
+
+    def training_state(self) -> dict[str, Any]:
+        """Return all that training goes on from; of the replay only its index: the data lies in the run folder."""
+        self._keep_states()
+        return super().training_state()
