@@ -25,7 +25,7 @@ TRACK_SEED = "track_seed"  # int, the seed that made this episode's track, where
 EARLY_END = "early_end"  # str, only on the step in which a training rule (not the task) ended the episode
 POSITION_M = "position_m"  # (2,) floats, metres seen from above, x right and y up, where the game tells it
 LINK_AGE_S = "link_age_s"  # float, seconds that what a remote game shows is old when it is seen
-LINK_SKIPPED = "link_skipped"  # int, ticks of a remote game that nobody saw, beyond those of the decision
+LINK_SKIPPED = "link_skipped"  # int, ticks of a game elsewhere that nobody saw, beyond those of the decision
 LINK_RECONNECTS = "link_reconnects"  # int, games that were lost and got back so far, of this env or vector env
 FAULT = "fault"  # str, only when a link failed: a sentence
 

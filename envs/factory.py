@@ -3,7 +3,8 @@
 import functools
 import inspect
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -15,13 +16,14 @@ from envs.capacity import Capacity
 from envs.errors import ConfigError
 from envs.findings import Finding
 from envs.seeds import episode_seeds, training_range_from
+from envs.vector_stack import VECTOR_STACK, VectorStack, VectorVectorStack, vector_stack
 from envs.wrappers import TrainingSeeds
 
 TARGET = "_target_"
 FRAME_STACK = "frame_stack"
 TRAIN_SEEDS = "train_seeds"
 EVALUATION = "evaluation"
-_NOT_ARGUMENTS = (TARGET, FRAME_STACK, ACTION_HISTORY, TRAIN_SEEDS, EVALUATION)
+_NOT_ARGUMENTS = (TARGET, FRAME_STACK, VECTOR_STACK, ACTION_HISTORY, TRAIN_SEEDS, EVALUATION)
 GIVEN = ("training", "render_mode")  # arguments of every env that the caller decides, not the config
 
 
@@ -30,17 +32,19 @@ def make_env(config: Mapping[str, Any], *, training: bool = False, render_mode: 
 
     Args:
         config: `_target_` (the class, `envs.carracing.env.CarRacingEnv`) and its keyword arguments. `frame_stack` is
-            left out: envs emit single frames, and whoever reads them stacks (`envs.stacking`). `action_history` adds
-            as many of the last actions to observations (`envs.action_history`). `evaluation` holds arguments that
-            differ without `training`, `train_seeds` the tracks of training (`envs.seeds`).
+            left out: envs emit single frames, and whoever reads them stacks (`envs.stacking`). `vector_stack` shows
+            as many vectors in a row (`envs.vector_stack`), `action_history` adds as many of the last actions to
+            observations (`envs.action_history`). `evaluation` holds arguments that differ without `training`,
+            `train_seeds` the tracks of training (`envs.seeds`).
         training: training rules (early ends, shaped rewards) apply; without it the env is the plain task.
         render_mode: Gymnasium's, `None`, `rgb_array` or `human`.
 
     Raises:
         ConfigError: the target is missing, does not import or is no env; or a key is unknown, missing or ill-typed.
     """
-    depth = action_history(config)
+    depth, stacked = action_history(config), vector_stack(config)
     env = _bare_env(config, training, render_mode)
+    env = VectorStack(env, stacked) if stacked > 1 else env
     return ActionHistory(env, depth) if depth else env
 
 
@@ -75,7 +79,6 @@ def make_vector_env(
     """
     check_range("num_envs", num_envs, 1)
     check_range("runner", runner, 0, num_runners - 1)
-    depth = action_history(config)
     seeds = training_range_from(config.get(TRAIN_SEEDS))
     places = range(runner * num_envs, (runner + 1) * num_envs) if training else ()
     streams = [
@@ -90,7 +93,7 @@ def make_vector_env(
         if "runner" in inspect.signature(vector_class).parameters:
             arguments = {**arguments, "runner": runner}
         envs = vector_class(num_envs, seeds=streams if training else None, training=training, **arguments)
-        return VectorActionHistory(envs, depth) if depth else envs
+        return _worn(envs, config)
 
     def build(index: int) -> gym.Env[Any, Any]:
         env = _bare_env(config, training, None)
@@ -98,7 +101,34 @@ def make_vector_env(
 
     builders = [functools.partial(build, index) for index in range(num_envs)]
     envs = SyncVectorEnv(builders, autoreset_mode=AutoresetMode.NEXT_STEP)
-    return VectorActionHistory(envs, depth) if depth else envs
+    return _worn(envs, config)
+
+
+def with_absolute_files(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config with the paths of its files absolute, as seen from the current folder: runners have another.
+
+    An env class that is given files names those arguments in `files`; `section.name` is a key of an argument.
+
+    Raises:
+        ConfigError: as for `make_env`, of the target alone.
+    """
+    names: tuple[str, ...] = getattr(_env_class(config), "files", ())
+    chosen = _with_absolute(config, names)
+    if config.get(EVALUATION):
+        chosen[EVALUATION] = _with_absolute(config[EVALUATION], names)
+    return chosen
+
+
+def _with_absolute(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    chosen = dict(section)
+    for name in names:
+        first, _, rest = name.partition(".")
+        value = chosen.get(first)
+        if rest and isinstance(value, Mapping):
+            chosen[first] = _with_absolute(value, [rest])
+        elif not rest and isinstance(value, str):
+            chosen[first] = str(Path(value).expanduser().absolute())
+    return chosen
 
 
 def capacity(config: Mapping[str, Any], *, training: bool) -> Capacity | None:
@@ -143,8 +173,43 @@ def record(config: Mapping[str, Any], request: Mapping[str, Any]) -> str:
     env_class = _env_class(config)
     method: Callable[[Mapping[str, Any], Mapping[str, Any]], str] | None = getattr(env_class, "record", None)
     if method is None:
-        raise ConfigError(f"{env_class.__name__} records nothing. env=trackmania does.")
+        raise ConfigError(f"{env_class.__name__} records nothing. env=trackmania and env=assetto_corsa do.")
     return method(_arguments(env_class, config, False), request)
+
+
+def known_spaces(config: Mapping[str, Any]) -> tuple[gym.Space[Any], gym.Space[Any]] | None:
+    """Return the spaces of an env whose games cannot be asked just to look; None: build one, and look.
+
+    Its class has a method `known_spaces(arguments)` for it, which returns those of the bare env, or None.
+
+    Raises:
+        ConfigError: as for `make_env`.
+    """
+    env_class = _env_class(config)
+    tell: Callable[..., tuple[gym.Space[Any], gym.Space[Any]] | None] | None
+    tell = getattr(env_class, "known_spaces", None)
+    told = None if tell is None else tell(_arguments(env_class, config, True))
+    if told is None:
+        return None
+    env: gym.Env[Any, Any] = _Spaces(*told)
+    stacked, depth = vector_stack(config), action_history(config)
+    env = VectorStack(env, stacked) if stacked > 1 else env
+    env = ActionHistory(env, depth) if depth else env
+    return env.observation_space, env.action_space
+
+
+class _Spaces(gym.Env[Any, Any]):
+    """Nothing but spaces."""
+
+    def __init__(self, observations: gym.Space[Any], actions: gym.Space[Any]) -> None:
+        self.observation_space, self.action_space = observations, actions
+
+
+def _worn(envs: VectorEnv[Any, Any, Any], config: Mapping[str, Any]) -> VectorEnv[Any, Any, Any]:
+    """Return a vector env with what the config adds to observations."""
+    stacked, depth = vector_stack(config), action_history(config)
+    envs = VectorVectorStack(envs, stacked) if stacked > 1 else envs
+    return VectorActionHistory(envs, depth) if depth else envs
 
 
 def _bare_env(config: Mapping[str, Any], training: bool, render_mode: str | None) -> gym.Env[Any, Any]:

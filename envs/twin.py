@@ -1,4 +1,7 @@
-"""`python -m envs.twin env=trackmania`: a game's loopback twin by itself, for clients that take it for the game."""
+"""`python -m envs.twin env=trackmania`: a game's loopback twin by itself, for those who take it for the game.
+
+A twin listens at ports of its own, or calls a server (`ports_per_game` of its class is 0, and it has a `url`).
+"""
 
 import logging
 import pkgutil
@@ -19,21 +22,21 @@ def main(config: Any) -> int:
     """Start the twins, say where they are, and run until ctrl-C."""
     section = plain(config)
     logging.getLogger("envs").setLevel(logging.INFO)
-    num_games, port, seconds = section["num_games"], section["port"], section["seconds"]
+    num_games, seconds = section["num_games"], section["seconds"]
     check_range("num_games", num_games, 1, _MOST)
     if seconds is not None:
         check_range("seconds", seconds, 0.0)
     arguments = dict(section["twin"])
     twin_class = _twin_class(arguments.pop(_TARGET))
-    arguments["host"] = section["host"]
+    width = twin_class.ports_per_game
+    port = twin_class.default_port if width and section["port"] is None else section["port"]
     twins: list[Any] = []
     try:
         for number in range(num_games):
-            width = twin_class.ports_per_game
-            ports = (
-                ports_of(port, runner=0, games_per_runner=num_games, game=number, ports_per_game=width) if port else ()
-            )
-            chosen = arguments | {"port": ports[0] if ports else 0, "number": number}
+            chosen = arguments | {"number": number}
+            if width:  # it listens
+                first = _first_port(port, width, number, num_games)
+                chosen |= {"host": section["host"], "port": first}
             check_types(twin_class, chosen)
             twins.append(build_section(twin_class, chosen))
             print(f"Twin {number}: {twins[-1].describe()}.", flush=True)
@@ -46,6 +49,12 @@ def main(config: Any) -> int:
         for twin in twins:
             twin.close()
     return OK
+
+
+def _first_port(base_port: int, width: int, number: int, num_games: int) -> int:
+    if not base_port:
+        return 0
+    return ports_of(base_port, runner=0, games_per_runner=num_games, game=number, ports_per_game=width)[0]
 
 
 def _twin_class(target: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.spaces import Box
 
 from envs.errors import ConfigError
-from envs.factory import EVALUATION, TRAIN_SEEDS, capacity, make_env
+from envs.factory import EVALUATION, TRAIN_SEEDS, capacity, known_spaces, make_env
 from envs.seeds import check_enough_seeds, training_range_from
 from envs.stacking import frame_stack
 from experiments.logs import silence_chatter
@@ -142,7 +142,10 @@ def _try_tracking(section: dict[str, Any]) -> None:
 
 
 def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:
-    """Build an env, reset and step it once, and return its spaces."""
+    """Build an env, reset and step it once, and return its spaces; where its games tell them, nothing is built."""
+    told = known_spaces(section)
+    if told is not None:
+        return told
     env = None
     try:
         env = make_env(section, training=True)

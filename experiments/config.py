@@ -13,10 +13,14 @@ from experiments.plan import Plan
 from experiments.runner import RacingEnvRunner
 
 
-class ActorCriticOptions(BaseModel):
-    """The keys of `algo.training` that every actor-critic algorithm has."""
+class StrictOptions(BaseModel):
+    """Keys of `algo.training`: unknown ones, missing ones and wrong types are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ActorCriticOptions(StrictOptions):
+    """The keys of `algo.training` that model-free actor-critic algorithms share."""
 
     lr: float = Field(gt=0)
     lr_end: float = Field(ge=0)  # the learning rate falls linearly to this …
@@ -36,7 +40,7 @@ class RacingConfig(AlgorithmConfig):
     decides how cores are shared.
     """
 
-    options_class: type[ActorCriticOptions]
+    options_class: type[StrictOptions]
     overlaps_sampling: bool
 
     def __init__(self, algo_class: type | None = None) -> None:

@@ -16,8 +16,9 @@ from tqdm import tqdm
 from envs.action_history import ACTION_HISTORY, action_history
 from envs.app import OK, run_app
 from envs.errors import ConfigError
-from envs.factory import make_env
+from envs.factory import known_spaces, make_env
 from envs.stacking import observation_parts
+from envs.vector_stack import VECTOR_STACK, vector_stack
 from experiments import folders
 from experiments.commit import current_commit
 from experiments.drive import Episode, Policy, drive_parallel
@@ -63,9 +64,8 @@ def evaluate(
     policy = load_policy(policy_folder)
     name, env_config = other_env or (policy.description.training["env"], policy.description.env)
     if other_env is not None:
-        # How far back it looks belongs to the policy, not to the env.
-        env_config = env_config | {ACTION_HISTORY: action_history(policy.description.env)}
-        _check_spaces(name, env_config, policy.description)
+        env_config = in_other_env(env_config, policy.description)
+        check_spaces(name, env_config, policy.description)
     began = time.perf_counter()
     with tqdm(total=episodes, unit="episode", desc="Evaluating", file=sys.stderr) as bar:
         driven = drive_parallel(
@@ -110,19 +110,30 @@ def _leave_results(results: Path, evaluation: dict[str, Any], training: dict[str
         draw_curve(results / folders.PROGRESS, results / folders.CURVE, title=_title(training))
 
 
-def _check_spaces(name: str, env_config: dict[str, Any], description: PolicyDescription) -> None:
+def in_other_env(env_config: dict[str, Any], description: PolicyDescription) -> dict[str, Any]:
+    """Return the config of another env for a policy: how far back it looks belongs to the policy, not to the env."""
+    back = {ACTION_HISTORY: action_history(description.env), VECTOR_STACK: vector_stack(description.env)}
+    return env_config | back
+
+
+def check_spaces(name: str, env_config: dict[str, Any], description: PolicyDescription) -> None:
     """Raise a ConfigError unless the env shows all that the policy sees, and acts as it does."""
+    observations, actions = known_spaces(env_config) or _spaces_of(env_config)
+    shown, seen = (_parts(space) for space in (observations, description.observation_space))
+    for fits, found, wanted in (
+        (seen.items() <= shown.items(), observations, description.observation_space),
+        (actions == description.action_space, actions, description.action_space),
+    ):
+        if not fits:
+            raise ConfigError(
+                f"env={name} has {found}, the policy was trained on {wanted}. Set the env's keys (image_size, "
+                "grayscale, obs, actions …) as in the run's config.yaml."
+            )
+
+
+def _spaces_of(env_config: dict[str, Any]) -> tuple[gym.Space[Any], gym.Space[Any]]:
     with closing(make_env(env_config, training=False)) as env:
-        shown, seen = (_parts(space) for space in (env.observation_space, description.observation_space))
-        for fits, found, wanted in (
-            (seen.items() <= shown.items(), env.observation_space, description.observation_space),
-            (env.action_space == description.action_space, env.action_space, description.action_space),
-        ):
-            if not fits:
-                raise ConfigError(
-                    f"env={name} has {found}, the policy was trained on {wanted}. Set the env's keys (image_size, "
-                    "grayscale, obs, actions …) as in the run's config.yaml."
-                )
+        return env.observation_space, env.action_space
 
 
 def _parts(space: gym.Space[Any]) -> dict[str, gym.spaces.Box]:
@@ -132,7 +143,7 @@ def _parts(space: gym.Space[Any]) -> dict[str, gym.spaces.Box]:
 
 def describe_results(results: Path, evaluation: dict[str, Any]) -> str:
     """Return the score and the files that came with it, for people."""
-    made = [folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.RACING_LINES]
+    made = [folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.RACING_LINES, folders.DREAM]
     paths = [results / name for name in made] + sorted((results / folders.VIDEOS).glob("*.mp4"))
     return "\n".join([format_score(evaluation), *(f"  {path}" for path in paths if path.exists())])
 

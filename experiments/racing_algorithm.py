@@ -258,3 +258,6 @@ class RacingAlgorithm(Algorithm):
             folder: Where.
             may_be_lost: Whether to go on without what a checkpoint says was there, on another node say, with a note.
         """
+
+    def film(self, folder: Path) -> None:
+        """Leave a video of what the algorithm thinks, beside an evaluation; most have nothing to show."""

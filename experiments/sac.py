@@ -1,6 +1,5 @@
 """SAC as an RLlib algorithm: runners drive the next fragment while the learner learns from replay."""
 
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,13 +11,12 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
 from envs.stacking import frame_stack, observation_bytes, observation_parts
-from experiments import metrics
 from experiments.augmentation import random_shift
 from experiments.config import ActorCriticOptions, RacingConfig
 from experiments.plan import Plan
-from experiments.racing_algorithm import RacingAlgorithm
 from experiments.replay.n_step_sequences import n_step_targets, stacked
 from experiments.replay.ring import ReplayRing, ring_slack
+from experiments.replay_algorithm import ReplayAlgorithm
 from experiments.sac_learner import SACLearner
 from models.sac_module import SACModule
 
@@ -120,13 +118,8 @@ class SACConfig(RacingConfig):
         return SACLearner
 
 
-class SAC(RacingAlgorithm):
-    """Soft actor-critic.
-
-    Each step hands the fragments that runners drove meanwhile to the replay ring, asks for the next, and makes
-    exactly `updates_per_decision` updates for each decision received. The order of these is fixed, whatever takes
-    longer, so that with one runner a run is reproducible.
-    """
+class SAC(ReplayAlgorithm):
+    """Soft actor-critic."""
 
     replay: ReplayRing
 
@@ -138,10 +131,6 @@ class SAC(RacingAlgorithm):
     def setup(self, config: Any) -> None:
         """Build runners and learner."""
         super().setup(config)
-        self._updates_due = 0.0
-        self._learns_from = self.config.options.start_after_decisions  # decisions
-        self._exchanges = 0
-        self._is_asked = False
         self._shifts = np.random.default_rng(self.config.seed)
 
     def start_replay(self, folder: Path, may_be_lost: bool = False) -> None:
@@ -165,43 +154,14 @@ class SAC(RacingAlgorithm):
             priority_correction=options.priority_correction,
         )
 
-    def training_step(self) -> None:
-        """Exchange fragments for weights with the runners, and learn while they drive."""
-        options = self.config.options
-        if not self._is_asked:
-            self._ask()
-        fragments = self.collect_fragments()
-        for runner, fragment in fragments.items():
-            self.replay.add(fragment, first_stream=(runner - 1) * self.config.num_envs_per_env_runner)
-        self._exchanges += 1
-        if self._exchanges % options.weight_sync_every == 0:
-            self.publish_weights()
-        self._ask()
-        if self.decisions >= self._learns_from:
-            self._updates_due += options.updates_per_decision * sum(f.decisions for f in fragments.values())
-            self._learn()
-
-    def _ask(self) -> None:
-        options = self.config.options
-        self.request_fragments(options.rollout_steps, random_actions=self.decisions < options.start_after_decisions)
-        self._is_asked = True
-
-    def _learn(self) -> None:
-        began = time.perf_counter()
-        losses: dict[str, Any] = {}
-        self.set_lr()
-        while self._updates_due >= 1.0:
-            batch = self._drawn_sequences() if self.learner.net.state_dim else self._drawn_transitions()
-            places = batch.pop("places", None)
-            losses = self.learner_group.update(batch=batch)[0]
-            if places is not None:
-                self.replay.update_priorities(places, losses.pop("td_errors").cpu().numpy())
-            self._updates_due -= 1.0
-            self.updates += 1
-        self.learner.check_gradients()
-        if losses:
-            self.losses = {name: float(value) for name, value in losses.items()}
-        self.count_seconds(metrics.LEARN_S, began)
+    def learn_once(self) -> dict[str, Any]:
+        """Learn from one batch of transitions, or of sequences where the policy has a memory."""
+        batch = self._drawn_sequences() if self.learner.net.state_dim else self._drawn_transitions()
+        places = batch.pop("places", None)
+        losses: dict[str, Any] = self.learner_group.update(batch=batch)[0]
+        if places is not None:
+            self.replay.update_priorities(places, losses.pop("td_errors").cpu().numpy())
+        return losses
 
     def _drawn_transitions(self) -> dict[str, Any]:
         batch = self.replay.sample(self.config.options.batch_size)
@@ -228,24 +188,9 @@ class SAC(RacingAlgorithm):
 
     def training_state(self) -> dict[str, Any]:
         """Return all that training goes on from; of the replay only its index: the data lies in the run folder."""
-        return super().training_state() | {
-            "updates_due": self._updates_due,
-            "learns_from": self._learns_from,
-            "shifts": self._shifts.bit_generator.state,
-            "replay": self.replay.state(),
-        }
+        return super().training_state() | {"shifts": self._shifts.bit_generator.state}
 
     def restore_training_state(self, state: dict[str, Any]) -> None:
         """Take over what `training_state` returned; what runners are driving just now is dropped."""
-        self._updates_due = state["updates_due"]
-        self._learns_from = state.get("learns_from", self._learns_from)  # older checkpoints have none
         self._shifts.bit_generator.state = state["shifts"]
         super().restore_training_state(state)
-        if not self._is_replay_lost:
-            self.replay.restore(state["replay"])
-        elif self.decisions:
-            self._learns_from = self.decisions + self.config.options.start_after_decisions
-            self.notes.append(
-                f"The replay of {self.decisions:,} decisions stayed on another node: the policy fills a new one, and "
-                f"learning goes on after {self.config.options.start_after_decisions:,} decisions."
-            )

@@ -8,6 +8,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from envs.errors import ConfigError
+from envs.factory import with_absolute_files
 from experiments.presets import expand_preset
 
 
@@ -149,6 +150,8 @@ def to_plain(config: DictConfig, schema: type = RunConfig) -> dict[str, Any]:
     config.paths.outputs = str(Path(config.paths.outputs).absolute())
     plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
     _check_keys("", plain, schema)
+    if plain.get("env"):
+        plain["env"] = with_absolute_files(plain["env"])
     return plain | {"model": expand_preset(plain["model"])} if "model" in plain else plain
 
 

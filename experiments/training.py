@@ -97,8 +97,11 @@ class Training:
         report[metrics.OVERHEAD_S] = max(0.0, seconds - report[metrics.SAMPLE_S] - report[metrics.LEARN_S])
         report[metrics.RSS_GB] = self._process.memory_info().rss / 1e9
         report[metrics.WALL_S] = self._elapsed_s
-        report |= self._evaluation.poll(self._elapsed_s, self._actor_weights())
+        evaluated = self._evaluation.poll(self._elapsed_s, self._actor_weights())
+        report |= evaluated
         ends = self._is_stopping() or self.is_finished
+        if evaluated or ends:
+            self._film()
         notes: list[str] = []
         if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
             notes += self._try_save(must=ends)
@@ -216,6 +219,13 @@ class Training:
             head=self._config["algo"]["training"]["head"],
             training={"seed": self._config["seed"], "commit": current_commit(), **self._config["choices"]},
         )
+
+    def _film(self) -> None:
+        """Film what the algorithm thinks; a disk that is full is told of by the next checkpoint."""
+        try:
+            self.algorithm.film(self._folder)
+        except OSError:
+            logger.exception("Nothing was filmed.")
 
     def _try_save(self, must: bool) -> list[str]:
         """Save; a disk that is full now may not be later, so only the last checkpoint must succeed."""

@@ -155,6 +155,28 @@ def _closing_caption(episode: Episode) -> str:
     return f"seed {episode.seed}    return {episode.episode_return:6.1f}    {ending}"
 
 
+def open_mp4(path: Path, size: tuple[int, int], fps: float) -> Generator[None, Any, None]:
+    """Begin an mp4 that every browser plays, and return what takes its pictures (`send`); `close` completes it.
+
+    Args:
+        path: of the file.
+        size: width and height, even.
+        fps: pictures a second.
+    """
+    writer: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
+        str(path),
+        size,
+        fps=fps,
+        codec="libx264",
+        pix_fmt_out="yuv420p",  # the one format that all browsers play
+        macro_block_size=2,
+        quality=7,
+        output_params=["-movflags", "+faststart"],
+    )
+    writer.send(None)
+    return writer
+
+
 class _Film:
     """An mp4 in the making; its size is settled by the first picture."""
 
@@ -168,17 +190,7 @@ class _Film:
         """Append a picture, so many times."""
         image = compose(picture, view, caption, num_frames=self._num_frames)
         if self._writer is None:
-            self._writer = imageio_ffmpeg.write_frames(
-                str(self._path),
-                (image.shape[1], image.shape[0]),
-                fps=self._fps,
-                codec="libx264",
-                pix_fmt_out="yuv420p",  # the one format that all browsers play
-                macro_block_size=2,
-                quality=7,
-                output_params=["-movflags", "+faststart"],
-            )
-            self._writer.send(None)
+            self._writer = open_mp4(self._path, (image.shape[1], image.shape[0]), self._fps)
         for _ in range(times):
             self._writer.send(np.ascontiguousarray(image))
 

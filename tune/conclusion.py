@@ -20,7 +20,15 @@ from tune.records import FAILED, FINISHED, TrialRecord, TrialRecords
 logger = logging.getLogger(__name__)
 
 _SCORES = ("mean", "p10", "median", "min", "share_below_500")
-_ARTIFACTS = (folders.CONFIG, folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.RACING_LINES, folders.VIDEOS)
+_ARTIFACTS = (
+    folders.CONFIG,
+    folders.EVALUATION,
+    folders.CURVE,
+    folders.RETURNS,
+    folders.RACING_LINES,
+    folders.DREAM,
+    folders.VIDEOS,
+)
 
 
 def report_failures(records: TrialRecords, run_folder: Path) -> None:

@@ -29,9 +29,13 @@ def presets():
 HOSTS = {  # envs whose games are elsewhere
     "remote": ("env.hosts=[{}]",),
     "trackmania": ("env.twin=lockstep",),
+    "assetto_corsa": ("env.twin=lockstep", "env.obs=acgym_image"),
     "remote_original": ("env.host={}", "ray.envs_per_runner=1"),  # such a server has one client
 }
+WITHOUT_A_DEFAULT = {"rtgym"}  # its game is a class of the user's
 SIGHTLESS = "mlp"  # needs an observation without an image
+NO_PICTURE = {"roblox"}  # envs that have none to show
+OWN_MODEL = {"dreamerv3": "world_model"}  # algorithms that go with no other
 
 
 def assert_starts(config):
@@ -49,33 +53,55 @@ def served_races(serve_here):
 
 def points():
     """Return every model in every env (one where the games are elsewhere), and every model with every algorithm."""
-    in_envs = itertools.product(set(options("env")) - set(HOSTS), options("model"), ["sac"])
+    in_envs = itertools.product(set(options("env")) - set(HOSTS) - WITHOUT_A_DEFAULT, options("model"), ["sac"])
     elsewhere = itertools.product(HOSTS, ["cnn"], ["sac"])
     with_algos = itertools.product(["dummy"], options("model"), options("algo"))
-    return sorted({*in_envs, *elsewhere, *with_algos})
+    everything = sorted({*in_envs, *elsewhere, *with_algos})
+    return [point for point in everything if point[1] == OWN_MODEL.get(point[2], point[1])]
 
 
 @pytest.mark.parametrize(("env", "model", "algo"), points())
 def test_every_point_can_start(compose, tmp_path, env, model, algo, request):
     words = [word.format(request.getfixturevalue("served_races")) for word in HOSTS.get(env, ())]
     config = compose(f"env={env}", f"model={model}", f"algo={algo}", f"paths.outputs={tmp_path}", *words)
-    if model != SIGHTLESS:
+    if model in OWN_MODEL.values() or (model == SIGHTLESS) == (env in NO_PICTURE):  # a world model takes either
         assert_starts(config)
         return
-    with pytest.raises(ConfigError, match=f"model={model} does not fit env={env} with algo={algo}.*model=cnn"):
+    with pytest.raises(ConfigError, match=f"model={model} does not fit env={env} with algo={algo}.*model="):
         check_run(config)
 
 
-@pytest.mark.parametrize("algo", ["ppo", "sac"])
-@pytest.mark.parametrize(("model", "preset"), presets())
+@pytest.mark.parametrize(
+    ("model", "preset", "algo"),
+    [
+        (model, preset, algo)
+        for model, preset in presets()
+        for algo in (("dreamerv3",) if model in OWN_MODEL.values() else ("ppo", "sac"))
+    ],
+)
 def test_every_preset_can_start(compose, tmp_path, model, preset, algo):
     assert_starts(compose(f"model={model}", f"model.preset={preset}", f"algo={algo}", f"paths.outputs={tmp_path}"))
 
 
 @pytest.mark.parametrize("algo", options("algo"))
-@pytest.mark.parametrize("point", [("env=carracing", "env.obs=telemetry"), ("env=dummy", "env.obs=vector")])
+@pytest.mark.parametrize(
+    "point",
+    [
+        ("env=carracing", "env.obs=telemetry"),
+        ("env=dummy", "env.obs=vector"),
+        ("env=assetto_corsa", "env.twin=lockstep"),
+    ],
+)
 def test_a_model_without_eyes_starts_where_there_is_no_image(compose, tmp_path, point, algo):
-    assert_starts(compose(*point, f"model={SIGHTLESS}", f"algo={algo}", f"paths.outputs={tmp_path}"))
+    model = OWN_MODEL.get(algo, SIGHTLESS)
+    assert_starts(compose(*point, f"model={model}", f"algo={algo}", f"paths.outputs={tmp_path}"))
+
+
+def test_an_algorithm_brings_its_own_model(compose, tmp_path):
+    assert compose("algo=dreamerv3")["choices"]["model"] == "world_model"
+    config = compose("algo=dreamerv3", "model=cnn", f"paths.outputs={tmp_path}")
+    with pytest.raises(ConfigError, match=r"model=cnn does not fit .*choose no model, or model=world_model"):
+        check_run(config)
 
 
 @pytest.mark.parametrize("obs", ["telemetry", "both"])
@@ -101,6 +127,17 @@ def test_every_other_option_composes(compose, group):
 
 def test_debug_overrides_what_stands_in_the_config(compose):
     assert compose("debug=smoke")["stop"] == {"frames": 12000, "wall_s": 60.0, "return_mean": None}
+
+
+def test_files_of_envs_are_absolute_as_runners_have_another_folder(compose, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["env.trajectory=line.npz", "+env.twin_game.trajectory=drives/one.npy", "+env.evaluation.edges=/road.npz"]
+    env = compose("env=trackmania", *words)["env"]
+    assert (env["trajectory"], env["edges"]) == (str(tmp_path / "line.npz"), None)
+    assert env["twin_game"] == {"trajectory": str(tmp_path / "drives" / "one.npy")}
+    assert env["evaluation"]["edges"] == "/road.npz"
+    env = compose("env=assetto_corsa", "env.track=tracks", "env.log=laps")["env"]
+    assert (env["track"], env["log"], env["obs"]) == (str(tmp_path / "tracks"), str(tmp_path / "laps"), "acgym")
 
 
 def test_paths_are_absolute(compose):

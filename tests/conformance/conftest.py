@@ -6,6 +6,14 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+GAMES = ("assetto_corsa", "roblox", "trackmania")  # their checklists are long: `make slow`, and continuous integration
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(HERE / game in item.path.parents for game in GAMES) and not item.get_closest_marker("timing"):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

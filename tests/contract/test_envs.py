@@ -16,10 +16,13 @@ CONFIGS = sorted((Path(__file__).parents[2] / "conf" / "env").glob("*.yaml"))
 NUM_DECISIONS = 12
 
 
-UNSEEDED = {"remote_original"}  # a server that knows no seeds: tests/conformance/carracing_socket
+ELSEWHERE = {  # what is not as the others, and where it is tested
+    "remote_original",  # a server that knows no seeds: tests/conformance/carracing_socket
+    "rtgym",  # a class of the user's, in real time: tests/conformance/trackmania
+}
 
 
-@pytest.fixture(params=[path for path in CONFIGS if path.stem not in UNSEEDED], ids=lambda path: path.stem)
+@pytest.fixture(params=[path for path in CONFIGS if path.stem not in ELSEWHERE], ids=lambda path: path.stem)
 def config(request):
     config = OmegaConf.to_container(OmegaConf.load(request.param), resolve=True, throw_on_missing=True)
     if "twin" in config:
@@ -85,9 +88,11 @@ def test_info_has_the_contracts_names_and_types(config):
     env = make_env(config)
     types = {"speed_mps": float, "progress": float, "lap": int, "off_track": bool, "frames": int}
     assert set(types) == set(ALWAYS_IN_INFO)
+    links = {"link_age_s": float, "link_skipped": int, "link_reconnects": int}  # all of them, or none
     for item in rollout(env, 1):
         info = item[-1]
         assert {name: type(info[name]) for name in types} == types
+        assert {name: type(info[name]) for name in links if name in info} in ({}, links)
         assert 0.0 <= info["progress"] <= 1.0
         assert (info["frames"] > 0) == (len(item) == 5)  # a reset is no decision
     env.close()

@@ -17,10 +17,21 @@ TRACKS = range(10_000, 10_020)
 PPO = ("algo=ppo",)
 # The task is where the lane is in the picture: a random shift of it, meant for larger ones, moves the car by a quarter.
 SAC = ("algo=sac", "algo.training.start_after_decisions=1000", "algo.training.shift_pixels=0")
+DREAMER = (
+    "algo=dreamerv3",
+    "model.preset=nano",
+    "algo.training.lr=1e-3",  # the paper's is for a hundred times as many parameters
+    "algo.training.warmup_updates=100",
+    "algo.training.train_ratio=64",
+    "algo.training.batch_size=8",
+    "algo.training.sequence_length=16",
+    "algo.training.start_after_decisions=500",
+)
 SMALL = ("model.channels=[8,16]", "model.kernels=[8,4]", "model.strides=[4,2]", "model.image_features=32")
 MODELS = {
     "cnn": ("env=dummy", "model=cnn", *SMALL),
     "vit": ("env=dummy", "model=vit", "model.width=32", "model.depth=1", "model.heads=2"),
+    "world_model": ("env=dummy", "env.obs=vector"),
     "mlp": ("env=dummy", "env.obs=vector", "model=mlp", "model.hidden=[64]", "model.features=64"),
     "cnn_lstm": ("env=dummy_memory", "model=cnn_lstm", *SMALL, "model.hidden=64", "model.layers=1"),
 }
@@ -100,6 +111,8 @@ def optimum(env):
         ("vit", SAC, 10_000),
         ("mlp", PPO, 50_000),
         ("mlp", SAC, 10_000),
+        # Some six minutes of a core: 7,000 decisions with half an update each.
+        pytest.param("world_model", DREAMER, 7_000, marks=pytest.mark.timeout(1200)),
         ("cnn_lstm", PPO, 100_000),
         ("cnn_lstm", (*SAC, "algo.training.average_rate=0.01", "algo.training.batch_size=256"), 40_000),
     ],

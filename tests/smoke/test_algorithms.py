@@ -99,7 +99,7 @@ def trained(shared_build, tiny_with, tmp_path_factory):
     return train_once
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", ["ppo", pytest.param("sac", marks=pytest.mark.slow)])
 def test_the_same_seed_trains_the_same(build, trained, name):
     """Though the one was saved on the way; the learner draws from torch's global generator, so one after the other."""
     one = trained(name, "cnn", "true")

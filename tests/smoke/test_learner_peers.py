@@ -72,6 +72,7 @@ def weights(learner):
     return {name: tensor.clone() for name, tensor in learner.training_state()["module"].items()}
 
 
+@pytest.mark.slow
 def test_two_learners_take_the_step_of_one(ppo, ray_session):
     algorithm, learner = ppo, ppo.learner
     learner.set_noise(0.5)

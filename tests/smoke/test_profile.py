@@ -37,6 +37,7 @@ def has_profiler(algorithm):
     return found
 
 
+@pytest.mark.slow
 def test_learner_and_runner_are_profiled_after_the_warm_up(build, tiny, tmp_path):
     algorithm = build(*tiny["ppo"])
     (note,) = train_period(TrainingProfile(tmp_path / "profile", algorithm), algorithm, is_last=True)

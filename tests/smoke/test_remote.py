@@ -25,7 +25,8 @@ def without_env(words):
     return [word for word in words if not word.startswith("env")]
 
 
-@pytest.mark.parametrize("name", ["ppo", pytest.param("sac", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ppo", "sac"])
 def test_training_over_four_served_games_equals_training_on_the_local_env(serve_process, build, tiny, name):
     """Bit for bit: every weight, after as many steps with the same seed."""
     servers = [serve_process("port=0", *DUMMY) for _ in range(4)]

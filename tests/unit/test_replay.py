@@ -294,7 +294,7 @@ OPERATIONS = ["add"] * 6 + ["crash", "save", "kill", "kill_old", "resize"]
 
 
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_ring_equals_lists_of_episodes(data: st.DataObject, seed: int) -> None:
     k, n = data.draw(st.integers(1, 4), "k"), data.draw(st.integers(1, 4), "n")
     sizes = SimpleNamespace(

@@ -116,6 +116,17 @@ def test_one_car_sees_what_it_sees_among_many():
         assert sensor.read(*pose).tolist() == distances.tolist()
 
 
+def test_how_squarely_rays_meet_walls():
+    wall, other = np.array([(10.0, -50.0), (10.0, 50.0)]), np.array([(-50.0, 5.0), (50.0, 55.0)])
+    degrees = [0.0, 30.0, -60.0, 180.0]
+    sensor = RaySensor([wall, other], angles_rad=np.radians(degrees), max_range_m=100.0)
+    distances, normals = sensor.read_hits(np.zeros((1, 3)))
+    assert distances[0, :3] == pytest.approx([10.0, 10.0 / math.cos(math.radians(30.0)), 20.0])
+    # Against the wall's normal: straight, 30 and 60 degrees off; the last ray meets nothing.
+    assert normals[0] == pytest.approx([-1.0, -math.cos(math.radians(30.0)), -0.5, 1.0])
+    assert distances[0, 3] == 100.0
+
+
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
 def test_poses_that_are_not_finite_are_refused(broken):
     sensor = RaySensor([np.eye(2)], angles_rad=[0.0], max_range_m=1.0)
