@@ -102,9 +102,17 @@ def _from_npz(file: Path) -> Trajectory:
             if head["format"] != _FORMAT:
                 raise ValueError(f"its format is {head['format']}")
             points, uid, source = archive["points"], str(head["map_uid"]), str(head["source"])
+            if points.dtype.kind not in "fiu":
+                raise ValueError(f"its points are of type {points.dtype}, expected numbers")
     except (OSError, BadZipFile, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{file} holds no trajectory of format {_FORMAT} ({error}).") from error
-    return Trajectory(points, uid, source)
+    trajectory = Trajectory(points, uid, source)
+    if trajectory.digest != head.get("digest"):
+        raise ConfigError(
+            f"The points of {file} have the hash {trajectory.digest}, and it was recorded with {head.get('digest')}: the "
+            "file was changed. Record the map again."
+        )
+    return trajectory
 
 
 def _problem(points: npt.NDArray[np.float64]) -> str | None:

@@ -182,6 +182,19 @@ def test_our_own_files_keep_everything(tmp_path):
         load_trajectory(path)
 
 
+def test_files_of_ours_that_were_changed_are_refused(tmp_path):
+    path = tmp_path / "line.npz"
+    Trajectory(POINTS).save(path)
+    with np.load(path) as archive:
+        head = archive["head"]
+    np.savez(path, head=head, points=POINTS + 1.0)
+    with pytest.raises(ConfigError, match="the file was changed. Record the map again"):
+        load_trajectory(path)
+    np.savez(path, head=head, points=np.full(POINTS.shape, "far"))
+    with pytest.raises(ConfigError, match="type <U3, expected numbers"):
+        load_trajectory(path)
+
+
 def test_a_drive_is_resampled_every_10_cm():
     raw = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [3.0, 4.0, 0.0], [3.0, 4.0, 0.37]])  # 5.37 m, standing at first
     points = resampled(raw)
