@@ -57,7 +57,8 @@ class BlockLinear(nn.Module):
         in_dim: Inputs, G times as many as each layer has.
         out_dim: Outputs.
         num_blocks: G.
-        fan_in: Inputs of each output, for the initial weights; None: in_dim / G.
+        fan_in: What the initial weights are drawn for; None: in_dim. That is G times as many inputs as an output has,
+            and so in the authors' code: weights begin smaller by the root of G.
         has_bias: Whether there is one.
     """
 
@@ -67,7 +68,7 @@ class BlockLinear(nn.Module):
         super().__init__()
         self._num_blocks = num_blocks
         self.weight = nn.Parameter(torch.empty(num_blocks, in_dim // num_blocks, out_dim // num_blocks))
-        initialise(self.weight, fan_in or in_dim // num_blocks)
+        initialise(self.weight, fan_in or in_dim)
         self.bias = nn.Parameter(torch.zeros(out_dim)) if has_bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

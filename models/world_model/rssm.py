@@ -63,7 +63,7 @@ class SequenceModel(nn.Module):
         self.from_action = Dense(action_dim, hidden)
         # One block-wise layer over a share of h and all of the three above, as the sum of two products: what is common
         # to all blocks need not be repeated for each.
-        fan_in = deter // blocks + 3 * hidden
+        fan_in = deter + 3 * hidden * blocks  # as many as if it were repeated, as in the authors' code
         self.mix_deter = BlockLinear(deter, deter, blocks, fan_in=fan_in, has_bias=False)
         self.mix_inputs = linear(3 * hidden, deter)
         initialise(self.mix_inputs.weight, fan_in)
