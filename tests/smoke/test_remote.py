@@ -8,6 +8,7 @@ import torch
 from experiments import metrics
 
 DUMMY = ("env=dummy", "env.num_decisions=16", "env.obs=image")
+CARRACING = ("env=carracing", "env.frame_stack=1", "env.early_end.stuck_frames=40")
 SMALL = ("ray.num_env_runners=1", "ray.envs_per_runner=4")
 
 
@@ -26,13 +27,14 @@ def without_env(words):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("game", [DUMMY, CARRACING], ids=["dummy", "carracing"])
 @pytest.mark.parametrize("name", ["ppo", "sac"])
-def test_training_over_four_served_games_equals_training_on_the_local_env(serve_process, build, tiny, name):
+def test_training_over_four_served_games_equals_training_on_the_local_env(serve_process, build, tiny, name, game):
     """Bit for bit: every weight, after as many steps with the same seed."""
-    servers = [serve_process("port=0", *DUMMY) for _ in range(4)]
+    servers = [serve_process("port=0", *game) for _ in range(4)]
     words = [*without_env(tiny[name]), *SMALL, "seed=3"]
-    here = trained(build(*DUMMY, *words), 4)
-    there = trained(build("env=remote", f"env.hosts=[{hosts_of(*servers)}]", "env.frame_stack=1", *words), 4)
+    here = trained(build(*game, *words), 6)
+    there = trained(build("env=remote", f"env.hosts=[{hosts_of(*servers)}]", "env.frame_stack=1", *words), 6)
     assert here["frames"] == there["frames"] > 0
     assert here["updates"] == there["updates"] > 0
     assert here["outcomes"] == there["outcomes"]
