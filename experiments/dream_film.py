@@ -14,7 +14,7 @@ from models.world_model.categoricals import one_hot
 from models.world_model.dreaming import next_state
 from models.world_model.encoder import LAST_ACTION, Unrolled
 
-_CONTEXT = 5  # slots that are seen before imagination begins
+_CONTEXT = 5  # slots that are seen before imagination sets in
 _ROWS = 4  # sequences
 _FPS = 10.0
 _HEIGHT = 128  # pixels of a picture, at least
@@ -28,7 +28,7 @@ Pictures = npt.NDArray[np.uint8]  # (B, T, H, W, C)
 def dream_pictures(net: DreamerModule, batch: dict[str, Any], device: torch.device) -> tuple[Pictures, ...]:
     """Return what was real, reconstructed and imagined `(B, T, H, W, C)`.
 
-    The last sees the first five slots, and follows the real actions blindly from there on.
+    The last sees what `_is_seen` says, and follows the real actions blindly from there on.
 
     Args:
         net: In any state of training; its observation has an image.
@@ -42,21 +42,31 @@ def dream_pictures(net: DreamerModule, batch: dict[str, Any], device: torch.devi
     with encoder.in_precision(device):
         seen = encoder.observe(observation, state, is_first)
         told = predictions.image_decoder(seen.features.flatten(0, 1))
-        imagined = predictions.image_decoder(_blind(net, seen, observation[LAST_ACTION]).flatten(0, 1))
+        blind = _blind(net, seen, observation[LAST_ACTION], onto(device, _is_seen(batch)))
+        imagined = predictions.image_decoder(blind.flatten(0, 1))
     real: Pictures = np.ascontiguousarray(batch["obs"][encoder.image[0]])
     shape = real.shape[:2]
     return real, *((255.0 * p).round().byte().unflatten(0, shape).cpu().numpy() for p in (told, imagined))
 
 
-def _blind(net: DreamerModule, seen: Unrolled, actions: torch.Tensor) -> torch.Tensor:
-    """Return features `(B, T, D)`: of what was seen at first, then of what is imagined with the same actions."""
+def _is_seen(batch: dict[str, Any]) -> npt.NDArray[np.bool_]:
+    """Return `(B, T)` where imagination sees: in the first five slots, and where another episode begins."""
+    is_seen = np.array(batch["is_first"], np.bool_)
+    is_seen[:, :_CONTEXT] = True
+    return is_seen
+
+
+def _blind(net: DreamerModule, seen: Unrolled, actions: torch.Tensor, is_seen: torch.Tensor) -> torch.Tensor:
+    """Return features `(B, T, D)`: of what was seen, and between it of what is imagined with the same actions."""
     encoder = net.world_model
-    context = min(_CONTEXT, seen.deter.shape[1])
-    deter = seen.deter[:, context - 1]
-    latent = one_hot(seen.index[:, context - 1], encoder.sizes.classes).flatten(1)
-    features = list(seen.features[:, :context].unbind(1))
-    for step in range(context, seen.deter.shape[1]):
-        deter, latent = next_state(encoder, net.predictions, deter, latent, actions[:, step])
+    latents = one_hot(seen.index, encoder.sizes.classes).flatten(2)
+    deter, latent = seen.deter[:, 0], latents[:, 0]
+    features = []
+    for step, sees in enumerate(is_seen[..., None].unbind(1)):
+        if not bool(sees.all()):
+            deter, latent = next_state(encoder, net.predictions, deter, latent, actions[:, step])
+        deter = torch.where(sees, seen.deter[:, step], deter)
+        latent = torch.where(sees, latents[:, step], latent)
         features.append(torch.cat([deter, latent], -1))
     return torch.stack(features, 1)
 
@@ -69,7 +79,9 @@ def write_dream(net: DreamerModule, batch: dict[str, Any], device: torch.device,
     batch = {name: {n: p[:_ROWS] for n, p in part.items()} if name == "obs" else part[:_ROWS]
              for name, part in batch.items() if name != "places"}  # fmt: skip
     columns = dream_pictures(net, batch, device)
-    frames = [_frame(columns, step) for step in range(columns[0].shape[1])]
+    is_seen = _is_seen(batch)
+    frames = [_frame(columns, is_seen, step) for step in range(columns[0].shape[1])]
+    path.parent.mkdir(exist_ok=True)
     unfinished = path.with_name(f".{path.name}")
     writer = open_mp4(unfinished, (frames[0].shape[1], frames[0].shape[0]), _FPS)
     try:
@@ -80,13 +92,13 @@ def write_dream(net: DreamerModule, batch: dict[str, Any], device: torch.device,
     unfinished.replace(path)
 
 
-def _frame(columns: tuple[Pictures, ...], step: int) -> npt.NDArray[np.uint8]:
+def _frame(columns: tuple[Pictures, ...], is_seen: npt.NDArray[np.bool_], step: int) -> npt.NDArray[np.uint8]:
     """Return one picture of the video `(H, W, 3)`, with even sides."""
     rows = []
     for row in range(len(columns[0])):
         panels = []
         for number, pictures in enumerate(columns):
-            is_imagined = number == len(columns) - 1 and step >= _CONTEXT
+            is_imagined = number == len(columns) - 1 and not is_seen[row, step]
             panels.append(_panel(pictures[row, step], _IMAGINED if is_imagined else _SEEN))
         rows.append(np.concatenate(panels, axis=1))
     frame = np.concatenate(rows)

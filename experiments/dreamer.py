@@ -220,10 +220,11 @@ class Dreamer(ReplayAlgorithm):
             self._learnt_states = None
 
     def film(self, folder: Path) -> None:
-        """Leave a video of real, reconstructed and imagined pictures, once there is something to learn from."""
+        """Leave a video of real, reconstructed and imagined pictures, where there is something to show."""
         net = self.learner.net
-        if self.updates and net.world_model.image is not None:
-            write_dream(net, self.replay.peek(_FILMED), self.learner._device, folder / folders.DREAM)
+        if self.updates and self.replay.has_sequences and net.world_model.image is not None:
+            path = folder / folders.DREAMS / f"frames_{self.frames:012d}.mp4"
+            write_dream(net, self.replay.peek(_FILMED), self.learner._device, path)
 
     def training_state(self) -> dict[str, Any]:
         """Return all that training goes on from; of the replay only its index: the data lies in the run folder."""

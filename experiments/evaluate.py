@@ -143,8 +143,9 @@ def _parts(space: gym.Space[Any]) -> dict[str, gym.spaces.Box]:
 
 def describe_results(results: Path, evaluation: dict[str, Any]) -> str:
     """Return the score and the files that came with it, for people."""
-    made = [folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.RACING_LINES, folders.DREAM]
+    made = [folders.EVALUATION, folders.CURVE, folders.RETURNS, folders.RACING_LINES]
     paths = [results / name for name in made] + sorted((results / folders.VIDEOS).glob("*.mp4"))
+    paths += sorted((results / folders.DREAMS).glob("*.mp4"))[-1:]
     return "\n".join([format_score(evaluation), *(f"  {path}" for path in paths if path.exists())])
 
 

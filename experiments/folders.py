@@ -21,14 +21,14 @@ EVALUATIONS = "evaluations"  # in other envs than the policy's own, a folder eac
 CURVE = "curve.png"
 RETURNS = "returns.png"
 RACING_LINES = "racing_lines.png"
-DREAM = "dream.mp4"  # of algorithms that learn a world model
+DREAMS = "dreams"  # films of algorithms that learn a world model, one beside each evaluation
 PROFILE = "profile"
 LATEST = "latest"
 STOP_REQUEST = "stop_requested"
 MLFLOW_RUN = "mlflow_run.json"
 
 # What leads from the run folder into its trial, when there is just one.
-SHARED_BY_SINGLE_TRIAL = (CHECKPOINTS, PROGRESS, EVALUATION, CURVE, RETURNS, RACING_LINES, VIDEOS, DREAM, PROFILE)
+SHARED_BY_SINGLE_TRIAL = (CHECKPOINTS, PROGRESS, EVALUATION, CURVE, RETURNS, RACING_LINES, VIDEOS, DREAMS, PROFILE)
 
 
 def point(link: Path, target: Path) -> None:

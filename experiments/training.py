@@ -100,11 +100,11 @@ class Training:
         evaluated = self._evaluation.poll(self._elapsed_s, self._actor_weights())
         report |= evaluated
         ends = self._is_stopping() or self.is_finished
-        if evaluated or ends:
-            self._film()
         notes: list[str] = []
         if ends or self._elapsed_s - self._saved_s >= self._config["checkpoint"]["every_s"]:
             notes += self._try_save(must=ends)
+        if evaluated or ends:
+            self._film()
         if self._profile is not None:
             notes += self._profile.end_period(report, is_last=ends)
         notes += [*self.algorithm.notes, *self._evaluation.notes]

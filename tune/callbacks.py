@@ -26,6 +26,7 @@ from experiments.trial import (
 )
 from tune import records as states
 from tune.disk import DiskWatch
+from tune.films import Films
 from tune.records import TrialRecord, TrialRecords, short_value
 from tune.sweep_line import SweepLine
 
@@ -74,6 +75,7 @@ class Recorder(ray.tune.Callback):
         self._csv: dict[str, ProgressCsv] = {}
         self._remembered: dict[str, Any] = {}
         self._saved_s = 0.0
+        self._films = Films(tracker)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave everything behind when Tune pickles its callbacks: a copy records nothing."""
@@ -107,6 +109,7 @@ class Recorder(ray.tune.Callback):
                 self._open(record, trial_folder(self._config, trial.trial_id), trial.config)
                 record.state = states.RUNNING
             self._record_row(record, row, int(result[RESUMED_AT_FRAMES]))
+            self._films.send(self._children[name], trial_folder(self._config, trial.trial_id))
             record.frames = int(row[metrics.FRAMES])
             record.objective = result.get(OBJECTIVE, record.objective)
         end = result[END]

@@ -26,7 +26,6 @@ _ARTIFACTS = (
     folders.CURVE,
     folders.RETURNS,
     folders.RACING_LINES,
-    folders.DREAM,
     folders.VIDEOS,
 )
 

@@ -110,6 +110,11 @@ class SequenceReplay:
             streams, slots = np.append(streams, more), np.append(slots, at)
         return self._gather(streams, slots)
 
+    @property
+    def has_sequences(self) -> bool:
+        """Whether `sample` and `peek` have anything to draw."""
+        return bool((self._streams.next - self._streams.low > self._length).any())
+
     def peek(self, batch_size: int) -> dict[str, Any]:
         """Draw sequences as `sample` does, of those that have been learnt from too, for nobody to learn from.
 

@@ -135,6 +135,17 @@ def test_states_of_what_was_overwritten_are_passed_over(tmp_path):
     assert all((replay.sample(8)["state"] >= 0).all() for _ in range(20))
 
 
+def test_it_says_when_there_is_something_to_draw(tmp_path):
+    replay, stream = make_replay(tmp_path), Stream()
+    replay.add(stream.drive([None] * (LENGTH - 1)), 0)
+    assert not replay.has_sequences
+    with pytest.raises(RuntimeError, match="No env has 5 observations"):
+        replay.peek(1)
+    replay.add(stream.drive([None]), 0)
+    assert replay.has_sequences
+    assert replay.peek(1)["rewards"].shape == (1, LENGTH)
+
+
 def test_it_goes_on_from_its_state(tmp_path):
     stream, one = Stream(), make_replay(tmp_path)
     one.add(stream.drive(ENDS), 0)

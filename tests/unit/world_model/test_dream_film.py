@@ -62,14 +62,26 @@ def test_imagination_sees_no_later_picture_but_knows_the_actions(net, batch):
     assert (otherwise[:, 6:] != before[:, 6:]).any()
 
 
+def test_imagination_begins_anew_with_another_episode(net, batch):
+    """What was seen in the first one's slot 6 and before is nothing to the second, which begins at slot 7."""
+    batch["is_first"][:, 7] = True
+    _, told, before = pictures(net, batch)
+    np.testing.assert_array_equal(before[:, 7], told[:, 7])
+    assert (before[:, 5:7] != told[:, 5:7]).any()
+    batch["obs"]["image"][:, :5] ^= 255
+    _, _, otherwise = pictures(net, batch)
+    assert (otherwise[:, :7] != before[:, :7]).any()
+    np.testing.assert_array_equal(otherwise[:, 8:], before[:, 8:])
+
+
 def test_the_video_is_whole(net, batch, tmp_path):
     import imageio_ffmpeg
 
-    path = tmp_path / "dream.mp4"
+    path = tmp_path / "dreams" / "dream.mp4"
     write_dream(net, batch, torch.device("cpu"), path)
     reader = imageio_ffmpeg.read_frames(str(path))
     size = next(reader)["size"]
     # Three pictures of 8x8, 16 times as large and framed, for each of two sequences.
     assert size == (3 * (128 + 8), 2 * (128 + 8))
     assert sum(1 for _ in reader) == 9
-    assert [file.name for file in tmp_path.iterdir()] == ["dream.mp4"]
+    assert [file.name for file in path.parent.iterdir()] == ["dream.mp4"]
