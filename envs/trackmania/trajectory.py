@@ -109,8 +109,8 @@ def _from_npz(file: Path) -> Trajectory:
     trajectory = Trajectory(points, uid, source)
     if trajectory.digest != head.get("digest"):
         raise ConfigError(
-            f"The points of {file} have the hash {trajectory.digest}, and it was recorded with {head.get('digest')}: the "
-            "file was changed. Record the map again."
+            f"The points of {file} have the hash {trajectory.digest}, and it was recorded with {head.get('digest')}: "
+            "the file was changed. Record the map again."
         )
     return trajectory
 
