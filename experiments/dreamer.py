@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from gymnasium import Space
 from pydantic import Field
-from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
@@ -65,6 +64,7 @@ class DreamerConfig(RacingConfig):
 
     options_class = DreamerOptions
     overlaps_sampling = True
+    takes_discrete = True
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or Dreamer)
@@ -175,7 +175,7 @@ class Dreamer(ReplayAlgorithm):
             folder,
             images={name: cast(tuple[int, int, int], box.shape) for name, box in images.items()},
             vectors={name: box.shape[0] for name, box in vectors.items()},
-            action_dim=self.spaces[DEFAULT_MODULE_ID][1].shape[0],
+            action_dim=self.learner.net.actor.action_dim,
             state_dim=self.learner.net.state_dim,
             capacity=options.replay_capacity,
             num_streams=config.num_env_runners * config.num_envs_per_env_runner,
