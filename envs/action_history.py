@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
+from envs.action_coding import action_coding
 from envs.errors import ConfigError
 from envs.stacking import as_parts, observation_parts
 
@@ -34,15 +35,16 @@ class ActionHistory(gym.Wrapper[Any, Any, Any, Any]):
     """Add the last `depth` actions of the episode to the observations of an env.
 
     Observations become a dict: a bare box is the part `image` or `vector`, and `action_history` is `(depth * A,)`
-    float32, newest action last. Actions are in units of the env's box, -1 its lower and 1 its upper bound, as policies
-    give them; what lies beyond has landed on the bound. Where the episode is younger than `depth`, there are zeros.
+    float32, newest action last. Actions are in the numbers that policies act in (`envs.action_coding`): units of the
+    env's box, -1 its lower and 1 its upper bound, where what lies beyond has landed on the bound; or one-hots, where
+    one of A is chosen. Where the episode is younger than `depth`, there are zeros.
 
     Args:
         env: the env.
         depth: number of actions, at least 1.
 
     Raises:
-        ConfigError: the actions are discrete or have no bounds, or observations have a part of that name already.
+        ConfigError: the actions are neither a bounded box nor a choice, or observations have a part of that name.
 
     Source: real-time RL needs the actions that are under way for the Markov property, Bouteiller et al., "Reinforcement
     learning with random delays" (ICLR 2021).
@@ -101,20 +103,13 @@ class VectorActionHistory(VectorWrapper):
 
 
 class _PastActions:
-    """The last `depth` actions of `num_envs` envs, in units of their box."""
+    """The last `depth` actions of `num_envs` envs, in a policy's numbers."""
 
     def __init__(self, num_envs: int, depth: int, actions: spaces.Space[Any]) -> None:
-        if not isinstance(actions, spaces.Box) or len(actions.shape) != 1 or not actions.is_bounded():
-            raise ConfigError(
-                f"env.{ACTION_HISTORY}={depth} needs a bounded Box of actions of one dimension, got {actions}. "
-                f"Choose continuous actions, or env.{ACTION_HISTORY}=0."
-            )
-        low, high = actions.low.astype(np.float64), actions.high.astype(np.float64)
-        self._centre = 0.5 * (low + high)
-        self._half_range = np.where(low < high, 0.5 * (high - low), np.inf)  # without a choice, every action is a 0
-        self._size = (num_envs, depth * actions.shape[0])
+        self._coding = action_coding(actions)
+        self._size = (num_envs, depth * self._coding.dim)
         self._past = self.forget()
-        self.space = spaces.Box(-1.0, 1.0, self._size[1:], np.float32)
+        self.space = spaces.Box(self._coding.least, 1.0, self._size[1:], np.float32)
 
     def forget(self) -> npt.NDArray[np.float32]:
         """Return the history `(N, depth * A)` of episodes that begin."""
@@ -122,9 +117,8 @@ class _PastActions:
         return self._past.copy()
 
     def add(self, actions: npt.NDArray[Any], *, is_reset: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-        """Return the history after actions `(N, A)`; of envs that were reset instead, `is_reset` `(N,)`, a new one."""
-        newest = np.clip((actions - self._centre) / self._half_range, -1.0, 1.0)
-        past = np.concatenate([self._past[:, actions.shape[1] :], newest], axis=1, dtype=np.float32)
+        """Return the history after the envs' actions; of envs that were reset instead, `is_reset` `(N,)`, a new one."""
+        past = np.concatenate([self._past[:, self._coding.dim :], self._coding.from_env(actions)], axis=1)
         past[is_reset] = 0.0
         self._past = past
         return past.copy()

@@ -1,6 +1,5 @@
 """A tiny steering task for tests and first runs: stay in a lane whose bends change, and keep moving."""
 
-import math
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +10,8 @@ from gymnasium.error import ResetNeeded
 
 from envs import contract
 from envs.arguments import check_choice, check_range, check_types
+from envs.dummy_actions import CHOICES, CONTINUOUS, FIVE, action_space, to_controls
+from envs.dummy_picture import draw_lane
 
 # Lengths are in half lane widths, speed is a share of the top speed, time is in decisions.
 STEER_RATE = 0.25  # sideways shift of a decision at full lock and top speed
@@ -21,17 +22,16 @@ START_SPEED = 0.5
 START_OFFSET = 0.3
 LOOKAHEAD = 4.0  # the upper half of the image shows the lane as many decisions ahead at top speed
 CUE_PERIOD = 16  # decisions after which a cue is repeated: so far back must a policy remember
-VIEW = 1.75  # half width of what the image shows: the lane ahead stays in sight while the car is on its lane
 TOP_SPEED_MPS = 30.0
-LANE, CAR = 255, 128  # grey levels
 
 
-class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
+class DummyEnv(gym.Env[Any, Any]):
     """Steer a car along a lane; each decision is worth its speed times its closeness to the lane's centre, 0..1.
 
-    Actions are `[steer, pedal]` in [-1, 1]: steer +1 moves right, pedal above 0 accelerates, below 0 brakes. Leaving
-    the lane terminates, `num_decisions` truncate. `optimal_action` earns above 0.9 of the maximum, `num_decisions`;
-    a uniformly random policy below 0.2.
+    Actions are `[steer, pedal]` in [-1, 1]: steer +1 moves right, pedal above 0 accelerates, below 0 brakes; or one of
+    five: nothing, right, left, accelerate, brake, each in full. Leaving the lane terminates, `num_decisions` truncate.
+    `optimal_action` earns above 0.9 of the maximum, `num_decisions`, of the five above 0.85; a uniformly random policy
+    below 0.2.
 
     Observations, each sufficient by itself:
 
@@ -51,6 +51,7 @@ class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         obs: `image` or `vector` for that box alone, `both` for a Dict of the two.
         image_size: S, pixels.
         num_decisions: length of an episode that stays on the lane.
+        actions: `continuous`, `[steer, pedal]`, or `discrete`, one of five.
         cue_steps: decisions of a cue, 0 … 15; 0: observations are never hidden.
         fail_at_step: for tests of error paths: raise RuntimeError in this step of an episode, counted from 1.
         training: changes nothing here.
@@ -68,6 +69,7 @@ class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         obs: str = "both",
         image_size: int = 32,
         num_decisions: int = 64,
+        actions: str = CONTINUOUS,
         cue_steps: int = 0,
         fail_at_step: int | None = None,
         training: bool = False,
@@ -75,6 +77,7 @@ class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
     ) -> None:
         check_types(type(self), {name: value for name, value in locals().items() if name != "self"})
         check_choice("obs", obs, ("image", "vector", "both"))
+        check_choice("actions", actions, CHOICES)
         check_range("image_size", image_size, 8)
         check_range("num_decisions", num_decisions, 1)
         check_range("cue_steps", cue_steps, 0, CUE_PERIOD - 1)
@@ -93,7 +96,8 @@ class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         vector = spaces.Box(np.array([-2, 0, -1], np.float32), np.array([2, 1, 1], np.float32))
         both = spaces.Dict({"image": image, "vector": vector})
         self.observation_space = {"image": image, "vector": vector, "both": both}[obs]
-        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self._actions = action_space(actions)
+        self.action_space = self._actions
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode near the lane's centre, at half speed."""
@@ -106,29 +110,24 @@ class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         self._is_running = True
         return self._observation(), self._info(frames=0)
 
-    def step(self, action: npt.NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Drive one decision of one frame.
 
         Args:
-            action: `(2,)`, `[steer, pedal]`, clipped to [-1, 1].
+            action: `(2,)`, `[steer, pedal]`, clipped to [-1, 1]; or one of 0 … 4.
 
         Raises:
             ResetNeeded: there is no running episode.
-            ValueError: the action has another shape or is NaN.
+            ValueError: the action has another shape, is NaN, or is none of the five.
             RuntimeError: this is the step that `fail_at_step` names.
         """
         if not self._is_running:
             raise ResetNeeded("DummyEnv has no running episode: call reset() before the first step and after its end.")
-        if np.shape(action) != (2,):
-            raise ValueError(f"Expected an action of shape (2,), got {np.shape(action)}: {action}.")
+        controls = to_controls(action, self._actions)
         self._step += 1
         if self._step == self._fail_at_step:
             raise RuntimeError(f"DummyEnv fails in step {self._step}, as env.fail_at_step asks.")
-        steer, pedal = (min(max(float(value), -1.0), 1.0) for value in action)
-        if math.isnan(steer) or math.isnan(pedal):
-            raise ValueError(f"Expected a finite action, got {action}. Has the policy diverged?")
-        self._speed = min(max(self._speed + SPEED_RATE * pedal, 0.0), 1.0)
-        self._offset += self._speed * (STEER_RATE * steer - self._bend)
+        self._speed, self._offset = self._moved(*controls)
         self._distance += self._speed
         self._bend_age += 1
         if self.np_random.random() < BEND_CHANGE:
@@ -136,11 +135,21 @@ class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         terminated = abs(self._offset) > 1.0
         truncated = self._step >= self._num_decisions
         self._is_running = not (terminated or truncated)
-        reward = self._speed * max(0.0, 1.0 - abs(self._offset))
+        reward = _worth(self._speed, self._offset)
         return self._observation(), reward, terminated, truncated, self._info(frames=1)
 
-    def optimal_action(self) -> npt.NDArray[np.float32]:
-        """Return the action that brings the car to the lane's centre at full speed, from the env's state."""
+    def _moved(self, steer: float, pedal: float) -> tuple[float, float]:
+        """Return speed and offset after a decision."""
+        speed = min(max(self._speed + SPEED_RATE * pedal, 0.0), 1.0)
+        return speed, self._offset + speed * (STEER_RATE * steer - self._bend)
+
+    def optimal_action(self) -> Any:
+        """Return the action that brings the car to the lane's centre at full speed, from the env's state.
+
+        Of the five it is the one that is worth most at once.
+        """
+        if isinstance(self._actions, spaces.Discrete):
+            return max(range(len(FIVE)), key=lambda action: _worth(*self._moved(*FIVE[action])))
         speed = min(self._speed + SPEED_RATE, 1.0)
         steer = (self._bend - self._offset / speed) / STEER_RATE
         return np.array([min(max(steer, -1.0), 1.0), 1.0], np.float32)
@@ -171,22 +180,8 @@ class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
         return np.array([self._offset, self._speed, self._bend / BEND_MAX], np.float32)
 
     def _image(self) -> npt.NDArray[np.uint8]:
-        size = self._image_size
-        image = np.zeros((size, size, 1), np.uint8)
-        half = size // 2
         ahead = self._bend * LOOKAHEAD - self._offset
-        image[:half, self._columns(ahead)] = LANE
-        image[half:, self._columns(-self._offset)] = LANE
-        image[-size // 8 :, : round(self._speed * size)] = CAR
-        return image
-
-    def _columns(self, place: float) -> slice:
-        """Return the columns of a lane centre at `place`, half lane widths to the right of the car."""
-        size = self._image_size
-        width = size // 8
-        left = round((place / VIEW + 1.0) * 0.5 * size) - width // 2
-        left = min(max(left, 0), size - width)
-        return slice(left, left + width)
+        return draw_lane(self._image_size, here=-self._offset, ahead=ahead, speed=self._speed)
 
     def _info(self, *, frames: int) -> dict[str, Any]:
         return {
@@ -196,3 +191,8 @@ class DummyEnv(gym.Env[Any, npt.NDArray[np.float32]]):
             contract.OFF_TRACK: abs(self._offset) > 1.0,
             contract.FRAMES: frames,
         }
+
+
+def _worth(speed: float, offset: float) -> float:
+    """Return the reward of a decision that ended so."""
+    return speed * max(0.0, 1.0 - abs(offset))

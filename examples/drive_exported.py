@@ -40,8 +40,8 @@ class OnnxDriver:
         self._state = np.zeros((1, self._state_dim), np.float32)
         self._is_first = np.ones(1, np.bool_)
 
-    def act(self, observation: Any) -> npt.NDArray[np.float32]:
-        """Return the action `(A,)`, in the env's own box, for one observation."""
+    def act(self, observation: Any) -> Any:
+        """Return the action for one observation: `(A,)` in the env's own box, or the number of the one chosen."""
         if not isinstance(observation, dict):  # a bare image or vector has no name of its own
             observation = {"image" if observation.dtype == np.uint8 else "vector": observation}
         inputs = {name: self._as_input(name, part)[None] for name, part in observation.items()}

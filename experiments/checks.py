@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gymnasium.spaces import Box
-
 from envs.errors import ConfigError
 from envs.factory import EVALUATION, TRAIN_SEEDS, capacity, known_spaces, make_env
 from envs.seeds import check_enough_seeds, training_range_from
@@ -49,6 +47,7 @@ def check_run(
     _check_capacity(config["env"], plan)
     _try_tracking(config["tracking"])
     spaces = _try_env(config["env"])
+    rllib.check_actions(spaces[1], config["choices"])
     weight_bytes, size = _try_module(config, rllib, spaces, plan)
     plan = with_memory(
         plan,
@@ -159,10 +158,7 @@ def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:
     finally:
         if env is not None:
             env.close()
-    actions = env.action_space
-    if not isinstance(actions, Box) or len(actions.shape) != 1 or not actions.is_bounded():
-        raise ConfigError(f"The env {section['_target_']} acts in {actions}; expected a bounded Box of one dimension.")
-    return env.observation_space, actions
+    return env.observation_space, env.action_space
 
 
 def _try_module(config: dict[str, Any], rllib: Any, spaces: tuple[Any, Any], plan: Plan) -> tuple[int, "ModelSize"]:

@@ -3,10 +3,12 @@
 from typing import Any, Self
 
 from gymnasium import Space
+from gymnasium.spaces import Discrete
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+from envs.action_coding import action_coding
 from envs.errors import ConfigError
 from envs.stacking import observation_bytes
 from experiments.plan import Plan
@@ -36,12 +38,13 @@ class ActorCriticOptions(StrictOptions):
 class RacingConfig(AlgorithmConfig):
     """An `AlgorithmConfig` whose `training` section is one strict options class.
 
-    Subclasses name `options_class` and whether sampling and learning run at the same time (`overlaps_sampling`), which
-    decides how cores are shared.
+    Subclasses name `options_class`, whether sampling and learning run at the same time (`overlaps_sampling`), which
+    decides how cores are shared, and whether their policies choose one of n actions too (`takes_discrete`).
     """
 
     options_class: type[StrictOptions]
     overlaps_sampling: bool
+    takes_discrete = False
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class)
@@ -78,6 +81,15 @@ class RacingConfig(AlgorithmConfig):
 
     def check(self, plan: Plan) -> None:
         """Raise a ConfigError if the options do not go with so many runners and envs; most do with any."""
+
+    def check_actions(self, space: Space, choices: dict[str, str]) -> None:
+        """Raise a ConfigError if no policy takes such actions, or none of this algorithm; `choices` as composed."""
+        action_coding(space)
+        if isinstance(space, Discrete) and not self.takes_discrete:
+            raise ConfigError(
+                f"env={choices['env']} acts in {space}, one of {space.n} actions, and algo={choices['algo']} in a Box "
+                "alone. Choose algo=dreamerv3, which takes both, or continuous actions of the env."
+            )
 
     def check_memory(self, plan: Plan) -> None:
         """Raise a ConfigError if the options do not go with a policy that has a memory and with so many envs."""

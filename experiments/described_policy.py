@@ -28,8 +28,8 @@ class DescribedPolicy:
 
     def decide(
         self, batch: Batch, state: npt.NDArray[np.float32], is_first: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return actions `(N, A)` in the env's box and the next state `(N, S)`.
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+        """Return the env's actions, `(N, A)` of its box or `(N,)` whole numbers, and the next state `(N, S)`.
 
         Args:
             batch: Stacked images `(N, H, W, C * k)` uint8 and vectors `(N, D)` float32 by name.
@@ -44,8 +44,8 @@ class DescribedPolicy:
         self._state = np.zeros((num_envs, self._state_dim), np.float32)
         self._view: npt.NDArray[np.uint8] | None = None
 
-    def act(self, observation: Any, is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-        """Return the envs' actions `(N, A)`, in the env's box, for their single-frame observations.
+    def act(self, observation: Any, is_first: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        """Return the envs' actions, as `decide` does, for their single-frame observations.
 
         Args:
             observation: Batch `(N, …)` as the env gives it.

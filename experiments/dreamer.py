@@ -5,16 +5,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from gymnasium import Space
-from pydantic import Field
-from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
 from envs.stacking import observation_bytes, observation_parts
 from experiments import folders
-from experiments.config import RacingConfig, StrictOptions
+from experiments.config import RacingConfig
 from experiments.dream_film import write_dream
 from experiments.dreamer_learner import DreamerLearner
+from experiments.dreamer_options import DreamerOptions
 from experiments.plan import Plan
 from experiments.replay.ring import ring_slack
 from experiments.replay.sequence_replay import SequenceReplay
@@ -28,43 +27,12 @@ _SAID_EVERY = 1000  # updates
 _FILMED = 4  # sequences
 
 
-class DreamerOptions(StrictOptions):
-    """The keys of `algo.training` for DreamerV3."""
-
-    lr: float = Field(gt=0)
-    warmup_updates: int = Field(ge=0)  # over which the learning rate rises from 0
-    agc: float = Field(gt=0)  # adaptive gradient clipping: longest gradient of a tensor, in its own lengths
-    gamma: float = Field(gt=0, lt=1)  # discount per decision
-    return_lambda: float = Field(ge=0, le=1)
-    horizon: int = Field(ge=1)  # imagined decisions
-    imagine_last: int | None = Field(ge=2)  # slots of each sequence that dreams set in at, the last ones; null: all
-    entropy_coeff: float = Field(ge=0)
-    free_nats: float = Field(ge=0)
-    dynamics_coeff: float = Field(ge=0)
-    representation_coeff: float = Field(ge=0)
-    replay_value_coeff: float = Field(ge=0)
-    replay_value_gradient: bool  # whether the critic's loss on what was driven reaches the world model
-    slow_rate: float = Field(gt=0, le=1)  # by which the critic's average follows it
-    batch_size: int = Field(ge=1)  # sequences
-    sequence_length: int = Field(ge=2)  # slots
-    train_ratio: float = Field(gt=0)  # slots learnt from, over and over, for each decision
-    replay_capacity: int = Field(ge=1)  # decisions
-    start_after_decisions: int = Field(ge=1)  # decisions at random before the first update
-    rollout_steps: int = Field(ge=1)  # decisions of each env between two exchanges with the learner
-    weight_sync_every: int = Field(ge=1)  # exchanges between two deliveries of weights to the runners
-    head: dict[str, Any]  # `_target_` and sizes of the policy
-
-    @property
-    def slots_per_update(self) -> int:
-        """Slots that one update learns from."""
-        return self.batch_size * self.sequence_length
-
-
 class DreamerConfig(RacingConfig):
     """RLlib config of `Dreamer`."""
 
     options_class = DreamerOptions
     overlaps_sampling = True
+    takes_discrete = True
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or Dreamer)
@@ -77,13 +45,7 @@ class DreamerConfig(RacingConfig):
                 f"ray.num_learners={plan.num_learners}: DreamerV3 learns in one process, from one replay. Leave it at "
                 "1."
             )
-        if (options.imagine_last or 0) > options.sequence_length:
-            raise ConfigError(
-                f"algo.training.imagine_last={options.imagine_last}: a sequence has only sequence_length="
-                f"{options.sequence_length} slots. Choose fewer, or null: all."
-            )
-        _check_replay(options, streams)
-        _check_ratio(options)
+        options.check(streams)
 
     def replay_bytes(self, space: Space) -> int:
         """Return the size of the replay's files, less than a hundredth of it left out: actions, rewards, flags."""
@@ -118,32 +80,6 @@ class DreamerConfig(RacingConfig):
         return DreamerLearner
 
 
-def _check_replay(options: DreamerOptions, streams: int) -> None:
-    needed = streams * (options.sequence_length + 1)
-    if options.replay_capacity < needed:
-        raise ConfigError(
-            f"algo.training.replay_capacity={options.replay_capacity}: {streams} envs need at least {needed} decisions "
-            f"to hold one sequence of sequence_length={options.sequence_length} each, and the slot before it. Ask for "
-            "more, for shorter sequences or for fewer envs."
-        )
-    if not needed <= options.start_after_decisions <= options.replay_capacity:
-        raise ConfigError(
-            f"algo.training.start_after_decisions={options.start_after_decisions}: expected at least {needed}, a "
-            f"sequence of sequence_length={options.sequence_length} and the slot before it for each of {streams} envs, "
-            f"and at most replay_capacity={options.replay_capacity}."
-        )
-
-
-def _check_ratio(options: DreamerOptions) -> None:
-    least = options.slots_per_update / options.replay_capacity
-    if options.train_ratio < least:
-        raise ConfigError(
-            f"algo.training.train_ratio={options.train_ratio:g}: an update learns from {options.slots_per_update} "
-            f"slots (batch_size x sequence_length), so that replay would forget all its {options.replay_capacity} "
-            f"decisions between two updates. Expected at least {least:.2g}."
-        )
-
-
 class Dreamer(ReplayAlgorithm):
     """DreamerV3."""
 
@@ -175,7 +111,7 @@ class Dreamer(ReplayAlgorithm):
             folder,
             images={name: cast(tuple[int, int, int], box.shape) for name, box in images.items()},
             vectors={name: box.shape[0] for name, box in vectors.items()},
-            action_dim=self.spaces[DEFAULT_MODULE_ID][1].shape[0],
+            action_dim=self.learner.net.actor.action_dim,
             state_dim=self.learner.net.state_dim,
             capacity=options.replay_capacity,
             num_streams=config.num_env_runners * config.num_envs_per_env_runner,
@@ -197,21 +133,26 @@ class Dreamer(ReplayAlgorithm):
         # Those of the update before: to wait for this one's here would let a GPU idle.
         self._keep_states()
         self._learnt_states = batch["places"], losses.pop("states")
-        losses["train_ratio"] = self._train_ratio(self.updates + 1)
-        if (self.updates + 1) % _SAID_EVERY == 0:
-            logger.info(
-                "%d updates of %d slots each: %.4g slots for each of %d decisions (algo.training.train_ratio=%g).",
-                self.updates + 1,
-                self.config.options.slots_per_update,
-                losses["train_ratio"],
-                self._decisions_counted,
-                self.config.options.train_ratio,
-            )
         return losses
 
-    def _train_ratio(self, updates: int) -> float:
-        """Return how many slots were learnt from for each decision since learning began."""
-        return updates * self.config.options.slots_per_update / max(1, self._decisions_counted)
+    def _learn(self) -> None:
+        """Make the updates that are due, and say what ratio came of it: only then do all decisions count that do."""
+        before = self.updates
+        super()._learn()
+        if self.updates == before:
+            return
+        options = self.config.options
+        ratio = self.updates * options.slots_per_update / self._decisions_counted
+        self.losses["train_ratio"] = ratio
+        if self.updates // _SAID_EVERY > before // _SAID_EVERY:
+            logger.info(
+                "%d updates of %d slots each: %.4g slots for each of %d decisions (algo.training.train_ratio=%g).",
+                self.updates,
+                options.slots_per_update,
+                ratio,
+                self._decisions_counted,
+                options.train_ratio,
+            )
 
     def _keep_states(self) -> None:
         if self._learnt_states is not None:

@@ -38,8 +38,8 @@ class Policy(Protocol):
     def start(self, num_envs: int) -> None:
         """Forget everything; the next `act` is about `num_envs` envs."""
 
-    def act(self, observation: Observation, is_first: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-        """Return actions `(N, A)` float32 in the env's own action box, the same for the same history.
+    def act(self, observation: Observation, is_first: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+        """Return the env's own actions, the same for the same history: `(N, A)` float32, or `(N,)` int64 of a choice.
 
         Args:
             observation: single frames `(N, …)`, or a dict of such arrays.
@@ -106,7 +106,7 @@ class _Seat:
         self.is_first = True
         self.is_done = False
 
-    def step(self, action: npt.NDArray[np.float32]) -> None:
+    def step(self, action: Any) -> None:
         self.observation, reward, terminated, truncated, self.info = self.env.step(action)
         self.episode.add(float(reward), self.info)
         self.is_first = False

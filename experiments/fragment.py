@@ -36,7 +36,7 @@ class Fragment:
             Row `k - 1 + t` is what the policy saw at step `t`; the last row is what it will see next.
         vectors: name -> `(T + 1, N, D)` float32.
         age: `(T + 1, N)` int32, decisions since the first observation of the slot's episode.
-        actions: `(T, N, A)` float32 in [-1, 1].
+        actions: `(T, N, A)` float32 in [-1, 1], the policy's numbers: of a choice of one of A, one-hots.
         log_probs: `(T, N)` float32, of the behaviour policy.
         values: `(T + 1, N)` float32, what the behaviour policy's critic thought of each observation; None where the
             learner does not ask.

@@ -1,7 +1,7 @@
 """A policy as the two plain files of a checkpoint, and the actor that drives from them."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from envs.contract import unsquash
+from envs.action_coding import action_coding
 from envs.errors import ConfigError
 from experiments.described_policy import Batch, DescribedPolicy
 from experiments.policy_description import DESCRIPTION, WEIGHTS, PolicyDescription
@@ -34,6 +34,7 @@ class DrivingPolicy(DescribedPolicy):
     def __init__(self, actor: Actor, description: PolicyDescription) -> None:
         super().__init__(description, state_dim=actor.encoder.state_dim)
         self._actor = actor.eval()
+        self._coding = action_coding(description.action_space)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -55,9 +56,8 @@ class DrivingPolicy(DescribedPolicy):
 
     def decide(
         self, batch: Batch, state: npt.NDArray[np.float32], is_first: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Take the actor's step and stretch its [-1, 1] over the env's box."""
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+        """Take the actor's step, and turn its numbers into the env's actions."""
         memory = Memory.of_one_step(torch.from_numpy(state), torch.from_numpy(is_first)) if self._state_dim else None
         actions, after = self._actor.step({name: torch.from_numpy(part) for name, part in batch.items()}, memory)
-        box = self.description.action_space
-        return unsquash(actions.numpy(), box.low, box.high), state if after is None else after.numpy()
+        return self._coding.to_env(actions.numpy()), state if after is None else after.numpy()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import gymnasium as gym
 
 from envs.stacking import frame_stack
-from experiments.spaces import module_space, space_from_json, space_to_json
+from experiments.spaces import actions_from_json, actions_to_json, module_space, space_from_json, space_to_json
 
 if TYPE_CHECKING:
     from models.actor import Actor
@@ -25,7 +25,8 @@ class PolicyDescription:
     Attributes:
         env: The config of the env it was trained in; `frame_stack` is the policy's preprocessing.
         observation_space: Single frames, as the env gives them.
-        action_space: The env's box; the policy's [-1, 1] is stretched over it.
+        action_space: The env's box, over which the policy's [-1, 1] is stretched; or its choice, of which the policy
+            gives one-hots.
         encoder: `_target_` and sizes.
         head: `_target_` and sizes.
         training: Where it comes from: algorithm, model, seed, frames, commit.
@@ -33,7 +34,7 @@ class PolicyDescription:
 
     env: dict[str, Any]
     observation_space: gym.Space
-    action_space: gym.spaces.Box
+    action_space: gym.spaces.Box | gym.spaces.Discrete
     encoder: dict[str, Any]
     head: dict[str, Any]
     training: dict[str, Any]
@@ -56,7 +57,7 @@ class PolicyDescription:
                 "format": _FORMAT,
                 "env": self.env,
                 "observation_space": space_to_json(self.observation_space),
-                "action_space": space_to_json(self.action_space),
+                "action_space": actions_to_json(self.action_space),
                 "encoder": self.encoder,
                 "head": self.head,
                 "training": self.training,
@@ -77,5 +78,8 @@ class PolicyDescription:
         missing = [name for name in cls.__dataclass_fields__ if name not in data]
         if missing:
             raise ValueError(f"it lacks {', '.join(missing)}")
-        spaces = {name: space_from_json(data[name]) for name in ("observation_space", "action_space")}
+        spaces = {
+            "observation_space": space_from_json(data["observation_space"]),
+            "action_space": actions_from_json(data["action_space"]),
+        }
         return cls(**{name: data[name] for name in cls.__dataclass_fields__} | spaces)

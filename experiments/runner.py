@@ -14,7 +14,7 @@ from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.utils.checkpoints import Checkpointable
 
-from envs.contract import unsquash
+from envs.action_coding import action_coding
 from envs.factory import make_vector_env
 from envs.stacking import FrameStacker, as_parts, frame_stack, observation_parts
 from experiments.allocation import keep_memory
@@ -80,6 +80,7 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         images, vectors = observation_parts(self.env.single_observation_space)
         self._vector_dims = {name: box.shape[0] for name, box in vectors.items()}
         self._stacker = FrameStacker(self.num_envs, self._stack, images)
+        self._coding = action_coding(self.env.single_action_space)
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         """Return the env's spaces and those that the RLModule sees: a dict of stacked images and vectors."""
@@ -121,16 +122,14 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
         if not self._started:
             self._begin(start)
         self.module.actor.head.noise = noise
-        action_dim = self.env.single_action_space.shape[0]
-        rows = FragmentRows(num_steps, self.num_envs, self._stacker, self._vector_dims, action_dim)
-        low, high = self.env.single_action_space.low, self.env.single_action_space.high
+        rows = FragmentRows(num_steps, self.num_envs, self._stacker, self._vector_dims, self._coding.dim)
         for step in range(num_steps):
             rows.write_observation(step, self._observation, self._age)
             if self._state is not None and sequence_length is not None and step % sequence_length == 0:
                 rows.add_state(self._state.numpy())
             actions = self._random_actions(rows, step) if random_actions else self._act(rows, step)
             resetting = self._done
-            observation, rewards, terminated, truncated, infos = self.env.step(unsquash(actions, low, high))
+            observation, rewards, terminated, truncated, infos = self.env.step(self._coding.to_env(actions))
             rows.write_step(step, rewards, terminated, truncated, ~resetting)
             self._done = terminated | truncated
             self._age = np.where(resetting, 0, self._age + 1).astype(np.int32)
@@ -184,9 +183,8 @@ class RacingEnvRunner(EnvRunner, Checkpointable):
 
     def _random_actions(self, rows: FragmentRows, step: int) -> npt.NDArray[np.float32]:
         """Draw actions uniformly, and write them."""
-        size = (self.num_envs, *self.env.single_action_space.shape)
-        actions = self._random.uniform(-1.0, 1.0, size).astype(np.float32)
-        rows.write_decision(step, actions, np.full(self.num_envs, -size[1] * np.log(2.0), np.float32))
+        actions, log_probs = self._coding.random(self._random, self.num_envs)
+        rows.write_decision(step, actions, log_probs)
         return actions
 
     def start_profile(self) -> None:

@@ -44,6 +44,31 @@ def space_from_json(data: dict[str, Any]) -> gym.Space:
     return gym.spaces.Box(low, high, tuple(box["shape"]), dtype.type)
 
 
+def actions_to_json(space: gym.Space) -> dict[str, Any]:
+    """Describe a box of actions, or a choice of one.
+
+    Raises:
+        TypeError: The space is of another kind.
+    """
+    if isinstance(space, gym.spaces.Discrete):
+        return {"discrete": {"n": int(space.n), "start": int(space.start)}}
+    return space_to_json(space)
+
+
+def actions_from_json(data: dict[str, Any]) -> gym.Space:
+    """Rebuild a space that `actions_to_json` described.
+
+    Raises:
+        ValueError: There is nothing to choose from.
+    """
+    if "discrete" not in data:
+        return space_from_json(data)
+    num, start = int(data["discrete"]["n"]), int(data["discrete"]["start"])
+    if num < 1:
+        raise ValueError(f"its actions are one of {num}")
+    return gym.spaces.Discrete(num, start=start)
+
+
 def _bound_to_json(bound: np.ndarray) -> Any:
     """Shorten a bound that is the same everywhere to one number."""
     return bound.flat[0].item() if np.all(bound == bound.flat[0]) else bound.tolist()

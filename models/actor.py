@@ -8,32 +8,46 @@ import torch
 from torch import nn
 
 from models.distributions import ActionDistribution
-from models.encoder import Encoder, Observation, build
+from models.encoder import Encoder, Observation, build, target_class
 from models.heads import ActionHead
 from models.memory import Memory
 
 
 class Actor(nn.Module):
-    """A policy over actions in [-1, 1]; what `policy.safetensors` holds.
+    """A policy over actions in [-1, 1], or over one-hots where one of A is chosen; what `policy.safetensors` holds.
 
     Args:
         observation_space: Images (stacked) and vectors by name.
-        action_space: The env's box; only its length counts here.
+        action_space: The env's box, or its choice; only its length counts here.
         encoder: `_target_` and sizes of the encoder.
         head: `_target_` and sizes of the action head.
+
+    Attributes:
+        action_dim: A, components of an action, or actions to choose from.
+
+    Raises:
+        ValueError: Encoder or head cannot be built so, or the head chooses no one of A.
     """
 
     def __init__(
         self,
         *,
         observation_space: gym.spaces.Dict,
-        action_space: gym.spaces.Box,
+        action_space: gym.spaces.Box | gym.spaces.Discrete,
         encoder: Mapping[str, Any],
         head: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self.encoder: Encoder = build(encoder, Encoder, observation_space=observation_space)
-        self.head = build(head, ActionHead, feature_dim=self.encoder.feature_dim, action_dim=action_space.shape[0])
+        is_discrete = isinstance(action_space, gym.spaces.Discrete)
+        self.action_dim = _count_actions(action_space)
+        built: dict[str, Any] = {"feature_dim": self.encoder.feature_dim, "action_dim": self.action_dim}
+        head_class: type[ActionHead] = target_class(head["_target_"], ActionHead)
+        if head_class.takes_discrete:
+            built["is_discrete"] = is_discrete
+        elif is_discrete:
+            raise ValueError(f"{head['_target_']} acts in boxes alone, and the env in {action_space}.")
+        self.head = build(head, ActionHead, **built)
 
     def forward(self, observation: Observation) -> ActionDistribution:
         """Return the distribution over actions for a batch of observations, of an encoder without memory."""
@@ -41,6 +55,11 @@ class Actor(nn.Module):
 
     @torch.no_grad()
     def step(self, observation: Observation, memory: Memory | None) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the deterministic actions `(B, A)` in [-1, 1] and the state after them, of any encoder."""
+        """Return the deterministic actions `(B, A)`, in [-1, 1] or one-hot, and the state after them."""
         features, state = self.encoder.encode(observation, memory)
         return self.head(features).mode(), state
+
+
+def _count_actions(space: gym.spaces.Box | gym.spaces.Discrete) -> int:
+    """Return the components of a box's actions, or how many there are to choose from."""
+    return int(space.n) if isinstance(space, gym.spaces.Discrete) else space.shape[0]

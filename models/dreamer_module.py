@@ -41,11 +41,11 @@ class DreamerModule(ActorModule):
             ) from error
         target_class(self.model_config["head"]["_target_"], DreamerHead)
         super().setup()
-        depth, left = divmod(self.world_model.action_dim, self.action_space.shape[0])
+        depth, left = divmod(self.world_model.action_dim, self.actor.action_dim)
         if depth != 1 or left:
             raise ValueError(
                 f"the part {LAST_ACTION} holds {self.world_model.action_dim} numbers and an action has "
-                f"{self.action_space.shape[0]}: the world model wants the last action and no more, env.action_history=1"
+                f"{self.actor.action_dim}: the world model wants the last action and no more, env.action_history=1"
             )
 
     @property

@@ -16,10 +16,12 @@ class ActionHead(nn.Module):
     A subclass takes `feature_dim` and `action_dim` beside its sizes, and narrows what it returns by `noise`.
 
     Attributes:
+        takes_discrete: Whether it can choose one of A actions too, as a one-hot. Such a head also takes `is_discrete`.
         noise: How wide the distributions are, in (0, 1]: about this share of the deviation that the features ask for.
             Deterministic actions do not depend on it.
     """
 
+    takes_discrete = False
     noise: float = 1.0
 
     def forward(self, features: torch.Tensor) -> ActionDistribution:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from envs.contract import ACTION_HIGH, ACTION_LOW
+from envs.errors import ConfigError
 
 PEDAL = "pedal"
 FULL = "full"
@@ -17,8 +18,14 @@ _DISCRETE: npt.NDArray[np.float64] = np.array([(0, 0, 0), (0.6, 0, 0), (-0.6, 0,
 
 
 def action_space(kind: str, *, continuous: bool = True) -> spaces.Box | spaces.Discrete:
-    """Return the box of `pedal`, `[steer, pedal]`, or of `full`, `[steer, throttle, brake]`, or five discrete ones."""
+    """Return the box of `pedal`, `[steer, pedal]`, or of `full`, `[steer, throttle, brake]`, or five discrete ones.
+
+    Raises:
+        ConfigError: discrete ones are asked for, and a pedal beside them.
+    """
     if not continuous:
+        if kind != FULL:
+            raise ConfigError(f"actions={kind} is continuous: choose actions={FULL} with continuous=False.")
         return spaces.Discrete(len(_DISCRETE))
     if kind == PEDAL:
         return spaces.Box(-1.0, 1.0, (2,), np.float32)

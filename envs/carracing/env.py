@@ -21,7 +21,6 @@ from envs.carracing.game import FRAMES_PER_S, CarRacingGame
 from envs.carracing.renderers import EXACT, RENDERERS, Painter, Screen
 from envs.carracing.shaping import Shaping
 from envs.carracing.track import road_edges
-from envs.errors import ConfigError
 
 MAX_FRAMES = 1000  # the time limit with which Gymnasium registers CarRacing-v3
 LAP_FINISHED = "lap_finished"  # Gymnasium's name in the info of a termination: by a lap, or by leaving the field
@@ -96,8 +95,6 @@ class CarRacingEnv(gym.Env[Any, Any], EzPickle):
         check_range("lap_complete_percent", lap_complete_percent, 0.0, 1.0)
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
-        if not continuous and actions != action_spaces.FULL:
-            raise ConfigError(f"actions={actions} is continuous: choose actions=full with continuous=False.")
         rules: EarlyEnd = build_section(EarlyEnd, early_end)
         costs: Shaping = build_section(Shaping, shaping)
         EzPickle.__init__(self, **given)

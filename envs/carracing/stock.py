@@ -17,7 +17,7 @@ from envs.carracing.track import road_edges
 _FRAMES_PER_S = 50
 
 
-class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]]):
+class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], Any]):
     """Drive `gymnasium.make("CarRacing-v3")` with action repeat and small images: to check scores, and to compare with.
 
     Args:
@@ -25,6 +25,7 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
         grayscale: one grey channel instead of RGB.
         action_repeat: physics frames of 1/50 s in a decision; each of them is drawn.
         actions: `full`, `[steer, throttle, brake]`, or `pedal`, `[steer, pedal]`.
+        continuous: as in Gymnasium; False: five discrete actions instead.
         training: changes nothing here.
         render_mode: Gymnasium's.
 
@@ -41,11 +42,11 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
         grayscale: bool = False,
         action_repeat: int = 1,
         actions: str = action_spaces.FULL,
+        continuous: bool = True,
         training: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        given = {"image_size": image_size, "grayscale": grayscale, "action_repeat": action_repeat, "actions": actions}
-        check_types(type(self), {**given, "training": training, "render_mode": render_mode})
+        check_types(type(self), {name: value for name, value in locals().items() if name != "self"})
         check_choice("actions", actions, action_spaces.CHOICES)
         check_range("image_size", image_size, 8)
         check_range("action_repeat", action_repeat, 1)
@@ -60,7 +61,7 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
         self._is_running = False
         channels = 1 if grayscale else 3
         self.observation_space = spaces.Box(0, 255, (image_size, image_size, channels), np.uint8)
-        self._actions = action_spaces.action_space(actions)
+        self._actions = action_spaces.action_space(actions, continuous=continuous)
         self.action_space = self._actions
 
     def reset(
@@ -73,12 +74,12 @@ class StockCarRacingEnv(gym.Env[npt.NDArray[np.uint8], npt.NDArray[np.float32]])
         self._is_running = True
         return self._observation(picture), self._info(frames=0)
 
-    def step(self, action: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[npt.NDArray[np.uint8], float, bool, bool, dict[str, Any]]:
         """Repeat `action` for the frames of one decision.
 
         Raises:
             ResetNeeded: there is no running episode.
-            ValueError: the action has another shape or is not finite.
+            ValueError: the action has another shape, is not finite, or is none of the discrete ones.
         """
         if not self._is_running:
             raise ResetNeeded("StockCarRacingEnv has no running episode: call reset() before the first step.")

@@ -23,8 +23,8 @@ _NUM_ENVS, _NUM_DECISIONS = 8, 32  # 256 observations
 _SEED = 0
 _NEW_EPISODE = 0.1  # chance that a random observation begins an episode
 
-# Yields observations `(N, …)` and where episodes begin `(N,)`; is sent the actions `(N, A)`.
-_Moments = Generator[tuple[Any, npt.NDArray[np.bool_]], npt.NDArray[np.float32], None]
+# Yields observations `(N, …)` and where episodes begin `(N,)`; is sent the actions.
+_Moments = Generator[tuple[Any, npt.NDArray[np.bool_]], npt.NDArray[Any], None]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Comparison:
     """How far an exported policy is from its checkpoint.
 
     Attributes:
-        difference: Largest of all actions' components, in units of the env's action box; NaN if an action is.
+        difference: Largest of all actions' components, in units of the env's action box; NaN if an action is. Of
+            choices the largest difference of their numbers: one that is another lies beyond the tolerance.
         num_observations: How many were asked about.
         source: Where the observations come from, for people.
     """

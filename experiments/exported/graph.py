@@ -22,26 +22,17 @@ class PolicyGraph(nn.Module):
 
     Args:
         actor: The trained policy.
-        action_space: The env's box; the actor's [-1, 1] is stretched over it.
+        action_space: The env's box, over which the actor's [-1, 1] is stretched; or its choice of one action.
 
     Raises:
         ConfigError: A bound of the box is infinite.
     """
 
-    low: torch.Tensor
-    high: torch.Tensor
-    centre: torch.Tensor
-    half_range: torch.Tensor
-
-    def __init__(self, actor: Actor, action_space: gym.spaces.Box) -> None:
+    def __init__(self, actor: Actor, action_space: gym.spaces.Box | gym.spaces.Discrete) -> None:
         super().__init__()
         # Channels-last weights are of use in training only, and a file of raw bytes does without strides.
         self.actor = actor.eval().requires_grad_(False).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        low, high = action_space.low, action_space.high
-        centre = unsquash(np.zeros_like(low), low, high)
-        bounds = {"low": low, "high": high, "centre": centre, "half_range": (high - low) * 0.5}
-        for name, bound in bounds.items():
-            self.register_buffer(name, torch.tensor(bound, dtype=torch.float32), persistent=False)
+        self.to_env = _Choice(action_space) if isinstance(action_space, gym.spaces.Discrete) else _Stretch(action_space)
 
     @property
     def state_dim(self) -> int:
@@ -51,17 +42,53 @@ class PolicyGraph(nn.Module):
     def forward(
         self, observation: Observation, state: torch.Tensor | None = None, is_first: torch.Tensor | None = None
     ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
-        """Return the actions `(B, A)` in the env's box and, of a recurrent policy, the next state `(B, S)`.
+        """Return the env's actions, `(B, A)` of its box or `(B,)` whole numbers, and a recurrent policy's next state.
 
         Args:
             observation: Stacked images `(B, H, W, C * k)` uint8 and vectors `(B, D)` float32 by name.
             state: `(B, S)` float32, what the decision before returned; of a recurrent policy only.
             is_first: `(B,)` bool, where an episode begins and the state counts as zeros; of a recurrent policy only.
+
+        Returns:
+            Actions, and of a recurrent policy the next state `(B, S)`.
         """
         memory = None if state is None or is_first is None else Memory.of_one_step(state, is_first)
         actions, next_state = self.actor.step(observation, memory)
-        stretched = torch.clamp(self.centre + actions * self.half_range, self.low, self.high)
-        return stretched if next_state is None else (stretched, next_state)
+        taken = self.to_env(actions)
+        return taken if next_state is None else (taken, next_state)
+
+
+class _Stretch(nn.Module):
+    """An actor's numbers `(B, A)` in [-1, 1] stretched over a box."""
+
+    low: torch.Tensor
+    high: torch.Tensor
+    centre: torch.Tensor
+    half_range: torch.Tensor
+
+    def __init__(self, box: gym.spaces.Box) -> None:
+        super().__init__()
+        low, high = box.low, box.high
+        centre = unsquash(np.zeros_like(low), low, high)
+        bounds = {"low": low, "high": high, "centre": centre, "half_range": (high - low) * 0.5}
+        for name, bound in bounds.items():
+            self.register_buffer(name, torch.tensor(bound, dtype=torch.float32), persistent=False)
+
+    def forward(self, actions: torch.Tensor) -> torch.Tensor:
+        """Return actions `(B, A)` of the box."""
+        return torch.clamp(self.centre + actions * self.half_range, self.low, self.high)
+
+
+class _Choice(nn.Module):
+    """An actor's one-hots `(B, A)` as whole numbers."""
+
+    def __init__(self, choice: gym.spaces.Discrete) -> None:
+        super().__init__()
+        self._first = int(choice.start)
+
+    def forward(self, actions: torch.Tensor) -> torch.Tensor:
+        """Return actions `(B,)` int64."""
+        return actions.argmax(-1) + self._first
 
 
 def trace(graph: PolicyGraph, space: gym.spaces.Dict) -> ExportedProgram:

@@ -107,7 +107,7 @@ class OnnxPolicy(ExportedPolicy):
 
     def decide(
         self, batch: Batch, state: npt.NDArray[np.float32], is_first: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Run the graph."""
         if not self._state_dim:
             return self._session.run([ACTIONS], batch)[0], state

@@ -3,7 +3,7 @@
 import io
 import warnings
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
@@ -49,6 +49,6 @@ class ProgramPolicy(ExportedPolicy):
 
     def decide(
         self, batch: Batch, state: npt.NDArray[np.float32], is_first: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Run the program."""
         return run_in_torch(self._module, batch, state, is_first)

@@ -1,7 +1,7 @@
 """The format `safetensors`: the weights of the actor, which needs this suite's classes; header: what they mean."""
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
@@ -44,7 +44,7 @@ class WeightsPolicy(ExportedPolicy):
 
     def decide(
         self, batch: Batch, state: npt.NDArray[np.float32], is_first: npt.NDArray[np.bool_]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Run the graph as it was before it was ever exported."""
         return run_in_torch(self._graph, batch, state, is_first)
 
@@ -52,7 +52,7 @@ class WeightsPolicy(ExportedPolicy):
 @torch.no_grad()
 def run_in_torch(
     module: torch.nn.Module, batch: Batch, state: npt.NDArray[np.float32], is_first: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
     """Call a `PolicyGraph`, or what it became, with arrays; a state of width 0 is neither given nor expected."""
     observation = {name: torch.from_numpy(batch[name]) for name in sorted(batch)}
     if not state.shape[1]:

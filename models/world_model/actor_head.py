@@ -10,7 +10,6 @@ from models.layers import check_sizes
 from models.world_model.categoricals import draw, entropy, log_prob, mixed, one_hot
 from models.world_model.layers import dense_head
 
-CONTINUOUS, ONE_HOT = "continuous", "one_hot"
 _FEATURES_A_UNIT = 10  # of the paper's sizes: h is 8 times as wide as a layer, z twice
 _LEAST_STD, _MOST_STD = 0.1, 1.0
 _OUT_SCALE = 0.01
@@ -50,7 +49,7 @@ class BoundedNormalActions(ActionDistribution):
 
 
 class OneHotActions(ActionDistribution):
-    """One of A actions, as a one-hot; 1 % of the distribution is uniform.
+    """One of A actions, as a one-hot; 1 % of the distribution is uniform, in what is drawn as in what is learnt.
 
     Source: Hafner et al. (arXiv 2301.04104v2), "Actor learning"; `unimix` of the authors' policy.
     """
@@ -84,8 +83,10 @@ class DreamerHead(ActionHead):
         action_dim: A, components of an action, or actions to choose from.
         layers: Hidden layers.
         units: Their width; None: a tenth of the features, which the paper's sizes have.
-        actions: `continuous`, or `one_hot` where one of A actions is chosen.
+        is_discrete: Whether one of A actions is chosen, as a one-hot.
     """
+
+    takes_discrete = True
 
     def __init__(
         self,
@@ -94,14 +95,12 @@ class DreamerHead(ActionHead):
         action_dim: int,
         layers: int,
         units: int | None = None,
-        actions: str = CONTINUOUS,
+        is_discrete: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(layers=layers, units=1 if units is None else units)
-        if actions not in (CONTINUOUS, ONE_HOT):
-            raise ValueError(f"actions={actions}: expected {CONTINUOUS} or {ONE_HOT}.")
-        self._is_one_hot = actions == ONE_HOT
-        out_dim = action_dim if self._is_one_hot else 2 * action_dim
+        self._is_discrete = is_discrete
+        out_dim = action_dim if is_discrete else 2 * action_dim
         width = units or max(16, feature_dim // _FEATURES_A_UNIT)
         self.layers = dense_head(feature_dim, width, layers, out_dim, _OUT_SCALE)
 
@@ -111,4 +110,4 @@ class DreamerHead(ActionHead):
 
     def distribution(self, parameters: torch.Tensor) -> ActionDistribution:
         """Return the distribution with these parameters, outputs of `layers`."""
-        return OneHotActions(parameters) if self._is_one_hot else BoundedNormalActions(parameters, self.noise)
+        return OneHotActions(parameters) if self._is_discrete else BoundedNormalActions(parameters, self.noise)

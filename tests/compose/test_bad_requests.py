@@ -173,12 +173,12 @@ class Unbuildable(gym.Env):
         raise ConnectionError("nobody listens")
 
 
-class Discrete(DummyEnv):
-    """An env that a policy over boxes cannot drive."""
+class Choices(DummyEnv):
+    """An env whose decision is two choices at once."""
 
     def __init__(self, **arguments):
         super().__init__(**arguments)
-        self.action_space = gym.spaces.Discrete(3)
+        self.action_space = gym.spaces.MultiDiscrete([3, 2])
 
     def step(self, action):
         return super().step(self.optimal_action())
@@ -186,13 +186,35 @@ class Discrete(DummyEnv):
 
 def test_env_that_cannot_be_built(refuse, monkeypatch):
     monkeypatch.setattr("envs.dummy.DummyEnv", Unbuildable)
-    words = [f"~env.{key}" for key in ("obs", "image_size", "num_decisions", "frame_stack")]
+    words = [f"~env.{key}" for key in ("obs", "actions", "image_size", "num_decisions")]
     assert "could not be built: ConnectionError: nobody listens" in refuse("env=dummy", *words)
 
 
-def test_actions_that_no_policy_takes(refuse, monkeypatch):
-    monkeypatch.setattr("envs.dummy.DummyEnv", Discrete)
-    assert "acts in Discrete(3); expected a bounded Box" in refuse("env=dummy", "~env.frame_stack")
+@pytest.mark.parametrize("algo", ["ppo", "sac", "dreamerv3"])
+def test_actions_that_no_policy_takes(refuse, monkeypatch, algo):
+    monkeypatch.setattr("envs.dummy.DummyEnv", Choices)
+    message = refuse("env=dummy", f"algo={algo}")
+    assert "acts in MultiDiscrete([3 2]); expected a bounded Box of one dimension, or a Discrete" in message
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("env=dummy", "env.actions=discrete"),
+        ("env=dummy", "env.actions=discrete", "env.action_history=1"),
+        ("env=carracing", "env.continuous=false", "env.actions=full"),
+    ],
+)
+def test_choices_where_only_dreamerv3_takes_them(refuse, algo, words):
+    message = refuse(*words, f"algo={algo}")
+    assert "acts in Discrete(5), one of 5 actions, and" in message
+    assert f"algo={algo} in a Box alone. Choose algo=dreamerv3, which takes both, or continuous actions" in message
+
+
+def test_five_actions_and_a_pedal(refuse):
+    message = refuse("env=carracing", "env.continuous=false", "algo=dreamerv3")
+    assert "actions=pedal is continuous: choose actions=full with continuous=False" in message
 
 
 def test_resuming_what_is_not_there(refuse, tmp_path):

@@ -123,6 +123,15 @@ def test_every_model_learns_with_every_algorithm(score, scripted, model, algo, d
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_world_model_learns_to_choose(score, scripted, seed):
+    """One of five actions at a time: whoever accelerates does not steer."""
+    words = ("env=dummy", "env.actions=discrete")
+    assert score((*words, "env.obs=vector", *DREAMER, f"seed={seed}"), 7_000) >= 0.8 * scripted(words, optimum)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(
     ("algo", "decisions"),

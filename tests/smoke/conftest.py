@@ -42,12 +42,36 @@ TINY_PPO = (
     "algo.training.minibatch_size=32",
     "algo.training.epochs=2",
 )
+TINY_DREAMER = (
+    "algo=dreamerv3",
+    "env.image_size=16",
+    "model.preset=nano",
+    "model.deter=16",
+    "model.latents=3",
+    "model.classes=4",
+    "model.units=16",
+    "model.hidden=16",
+    "model.blocks=2",
+    "model.depth=2",
+    "algo.training.batch_size=2",
+    "algo.training.sequence_length=8",
+    "algo.training.horizon=3",
+    "algo.training.start_after_decisions=64",
+    "algo.training.replay_capacity=4000",
+    "algo.training.train_ratio=1.6",
+    "algo.training.warmup_updates=9",
+    "algo.training.lr=1e-3",
+)
 
 
 @pytest.fixture(scope="session")
 def tiny():
-    """The words of a run that takes no time, by algorithm, with the CNN or another model."""
-    return {"sac": (*TINY, *TINY_CNN, *TINY_SAC), "ppo": (*TINY, *TINY_CNN, *TINY_PPO)}
+    """The words of a run that takes no time, by algorithm, with the CNN or a model of its own."""
+    return {
+        "sac": (*TINY, *TINY_CNN, *TINY_SAC),
+        "ppo": (*TINY, *TINY_CNN, *TINY_PPO),
+        "dreamerv3": (*TINY, *TINY_DREAMER),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -10,31 +10,6 @@ from envs.errors import ConfigError
 from experiments.checks import check_run
 from models.memory import Memory
 
-TINY = (
-    "env=dummy",
-    "env.num_decisions=16",
-    "env.image_size=16",
-    "ray.num_env_runners=1",
-    "ray.envs_per_runner=4",
-    "algo=dreamerv3",
-    "model.preset=nano",
-    "model.deter=16",
-    "model.latents=3",
-    "model.classes=4",
-    "model.units=16",
-    "model.hidden=16",
-    "model.blocks=2",
-    "model.depth=2",
-    "algo.training.batch_size=2",
-    "algo.training.sequence_length=8",
-    "algo.training.horizon=3",
-    "algo.training.start_after_decisions=64",
-    "algo.training.replay_capacity=4000",
-    "algo.training.train_ratio=1.6",
-    "algo.training.warmup_updates=9",
-    "algo.training.lr=1e-3",
-)
-
 
 def train(algorithm, updates):
     while algorithm.updates < updates:
@@ -64,13 +39,13 @@ def steps(algorithm):
 
 
 @pytest.fixture(scope="module")
-def trained(shared_build, tmp_path_factory):
+def trained(shared_build, tiny, tmp_path_factory):
     """Return what was saved after some updates, and what it had become later."""
 
     @functools.cache
     def once():
         folder = tmp_path_factory.mktemp("trained")
-        one = shared_build(*TINY, "seed=3", replay=folder / "replay")
+        one = shared_build(*tiny["dreamerv3"], "seed=3", replay=folder / "replay")
         train(one, 6)
         torch.save(one.training_state(), folder / "state.pt")
         shutil.copytree(folder / "replay", folder / "replay_when_saved")
@@ -81,9 +56,9 @@ def trained(shared_build, tmp_path_factory):
     return once
 
 
-def test_the_same_seed_trains_the_same(build, trained):
+def test_the_same_seed_trains_the_same(build, tiny, trained):
     _, _, _, last_weights, last_frames = trained()
-    again = build(*TINY, "seed=3")
+    again = build(*tiny["dreamerv3"], "seed=3")
     train(again, 6)
     again.training_state()  # as the other was saved: states that were learnt are kept at once
     train(again, 16)
@@ -91,9 +66,9 @@ def test_the_same_seed_trains_the_same(build, trained):
     assert again.frames == last_frames
 
 
-def test_saved_and_restored_for_other_envs_acts_the_same(build, trained):
+def test_saved_and_restored_for_other_envs_acts_the_same(build, tiny, trained):
     _, folder, saved, _, _ = trained()
-    other = build(*TINY, "seed=9", replay=folder / "replay_when_saved", envs_per_runner=6)
+    other = build(*tiny["dreamerv3"], "seed=9", replay=folder / "replay_when_saved", envs_per_runner=6)
     assert not torch.equal(steps(other), saved["actions"])
     other.restore_training_state(torch.load(folder / "state.pt", weights_only=True))
     assert torch.equal(steps(other), saved["actions"])
@@ -162,11 +137,12 @@ def test_every_loss_is_reported(trained):
         ("model.blocks=5", "deter=16 cannot be cut into blocks=5"),
         ("algo.training.horizon=0", "algo.training.horizon=0"),
         ("algo.training.head._target_=models.heads.BetaHead", "is not a subclass of"),
+        ("+algo.training.head.is_discrete=true", "has no argument is_discrete"),
         ("ray.num_learners=2", "DreamerV3 learns in one process"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(compose, tmp_path, word, said):
-    words = [w for w in TINY if not (word == "model=cnn" and w.startswith("model."))]
+def test_what_cannot_be_is_refused_in_words(compose, tiny, tmp_path, word, said):
+    words = [w for w in tiny["dreamerv3"] if not (word == "model=cnn" and w.startswith("model."))]
     extra = ("ray.num_env_runners=2",) if "num_learners" in word else ()
     config = compose(*words, word, *extra, f"paths.outputs={tmp_path}", "tracking=none")
     with pytest.raises(ConfigError, match=said):

@@ -88,7 +88,11 @@ def test_what_was_seen_before_stays_and_has_a_name(obs, names):
         expected, observation = plain.step(np.array([0.3, 1]))[0], env.step(np.array([0.3, 1]))[0]
 
 
-@pytest.mark.parametrize("config", [DUMMY, CARRACING], ids=["gymnasiums", "its own"])
+@pytest.mark.parametrize(
+    "config",
+    [DUMMY, DUMMY | {"actions": "discrete"}, CARRACING],
+    ids=["gymnasiums", "gymnasiums, of choices", "its own"],
+)
 @pytest.mark.parametrize("training", [False, True])
 def test_many_envs_have_the_histories_of_single_ones_over_the_ends_of_episodes(config, training):
     config = config | {"action_history": 2}
@@ -138,11 +142,27 @@ def test_a_depth_that_is_none_is_refused(depth):
             build(DUMMY | {"action_history": depth})
 
 
-def test_discrete_actions_are_refused():
-    config = CARRACING | {"continuous": False, "action_history": 2}
-    for build in (make_env, lambda config: make_vector_env(config, num_envs=1, training=False)):
-        with pytest.raises(ConfigError, match=r"action_history=2 needs a bounded Box .*got Discrete\(5\)"):
-            build(config)
+@pytest.mark.parametrize(
+    "config",
+    [DUMMY | {"actions": "discrete"}, CARRACING | {"continuous": False, "action_repeat": 1}],
+    ids=["gymnasiums", "its own"],
+)
+def test_choices_are_one_hots_newest_last(config):
+    env = make_env(config | {"action_history": 2})
+    assert env.observation_space["action_history"] == gym.spaces.Box(0.0, 1.0, (10,), np.float32)
+    env.reset(seed=0)
+    first = env.step(3)[0]["action_history"]
+    np.testing.assert_array_equal(first, [0, 0, 0, 0, 0, 0, 0, 0, 1, 0])
+    env.reset(seed=0)
+    envs = make_vector_env(config | {"action_history": 2}, num_envs=2, training=False)
+    envs.reset(seed=0)
+    for actions in ([3, 0], [1, 4]):
+        observations = envs.step(np.array(actions))[0]
+    assert observations in envs.observation_space
+    np.testing.assert_array_equal(
+        observations["action_history"], [[0, 0, 0, 1, 0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]]
+    )
+    envs.close()
 
 
 def test_boundless_actions_are_refused(make):
@@ -151,7 +171,7 @@ def test_boundless_actions_are_refused(make):
             super().__init__(**arguments)
             self.action_space = gym.spaces.Box(-np.inf, np.inf, (2,))
 
-    with pytest.raises(ConfigError, match="needs a bounded Box"):
+    with pytest.raises(ConfigError, match="expected a bounded Box"):
         make(Boundless)
 
 

@@ -8,7 +8,9 @@ from gymnasium.error import ResetNeeded
 
 from envs.carracing.env import CarRacingEnv
 from envs.carracing.preprocess import preprocess
+from envs.carracing.stock import StockCarRacingEnv
 from envs.carracing.telemetry import COLUMNS
+from envs.errors import ConfigError
 
 THROTTLE = np.array([0, 1, 0], np.float32)
 COAST = np.array([0, 0, 0], np.float32)
@@ -53,6 +55,25 @@ def test_a_repeat_gives_the_last_picture_and_the_sum_of_rewards(stock):
         step = env.step(action)
         np.testing.assert_array_equal(step[0], wanted)
         assert step[1:4] == (reward, terminated, truncated)
+
+
+def test_gymnasiums_own_env_takes_its_discrete_actions_behind_ours():
+    """The same table as of the fast env, here with pictures."""
+    ours, theirs = StockCarRacingEnv(continuous=False, action_repeat=2), gym.make("CarRacing-v3", continuous=False)
+    assert ours.action_space == theirs.action_space
+    ours.reset(seed=3)
+    theirs.reset(seed=3)
+    for action in (3, 3, 1, 1, 2, 4, 0, 3):
+        observation, reward, *_ = ours.step(np.int64(action))
+        wanted, expected, *_ = repeat(theirs, action, 2)
+        assert reward == expected
+        np.testing.assert_array_equal(observation, wanted)
+    with pytest.raises(ValueError, match="whole action of 0 … 4"):
+        ours.step(5)
+    with pytest.raises(ConfigError, match="choose actions=full with continuous=False"):
+        StockCarRacingEnv(continuous=False, actions="pedal")
+    ours.close()
+    theirs.close()
 
 
 def test_leaving_the_playfield_inside_a_repeat_equals_gymnasiums(stock):

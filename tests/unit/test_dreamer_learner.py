@@ -28,6 +28,10 @@ OPTIONS = {
 }
 
 
+BOX = gym.spaces.Box(np.array([-1, 0], np.float32), np.ones(2, np.float32))
+CHOICE = gym.spaces.Discrete(2)
+
+
 @pytest.fixture
 def build_net():
     space = gym.spaces.Dict(
@@ -37,11 +41,11 @@ def build_net():
         }
     )
 
-    def build(inference_only=False, **config):
+    def build(inference_only=False, action_space=BOX, **config):
         torch.manual_seed(0)
         return DreamerModule(
             observation_space=space,
-            action_space=gym.spaces.Box(np.array([-1, 0], np.float32), np.ones(2, np.float32)),
+            action_space=action_space,
             inference_only=inference_only,
             model_config={
                 "encoder": {"_target_": "models.world_model.encoder.WorldModelEncoder", **TINY},
@@ -57,8 +61,8 @@ def build_net():
 
 @pytest.fixture
 def build_learner(bare_learner, build_net):
-    def build(**options):
-        net = build_net()
+    def build(action_space=BOX, **options):
+        net = build_net(action_space=action_space)
         optimizer = LaProp([p for p in net.parameters() if p.requires_grad], lr=1e-3)
         return bare_learner(DreamerLearner, net, optimizer, **OPTIONS | options)
 
@@ -111,8 +115,34 @@ def test_driving_explores_within_bounds_and_goes_on_from_its_state(build_net):
     assert len(driven[Columns.STATE_OUT][:, 16:].unique()) > 1
 
 
-def test_one_update_moves_all_that_is_trained(build_learner, batch):
-    learner = build_learner()
+def test_choices_are_driven_as_one_hots_with_their_probabilities(build_net):
+    net = build_net(inference_only=True, action_space=CHOICE)
+    observation = {
+        "image": torch.randint(0, 256, (50, SIDE, SIDE, 1), dtype=torch.uint8),
+        "action_history": torch.zeros(50, 2),
+    }
+    memory = Memory.of_one_step(torch.zeros(50, net.state_dim), torch.ones(50, dtype=torch.bool))
+    with torch.no_grad():
+        driven = net.forward_exploration({Columns.OBS: observation, Columns.STATE_IN: memory})
+        chosen, _ = net.actor.step(observation, memory)
+    for actions in (driven[Columns.ACTIONS], chosen):
+        assert actions.shape == (50, 2)
+        assert actions.sum(-1).eq(1).all()
+        assert actions.max(-1).values.eq(1).all()
+    assert 0 < driven[Columns.ACTIONS][:, 0].mean() < 1
+    np.testing.assert_allclose(driven[Columns.ACTION_LOGP].exp(), 0.5, atol=0.05)  # its last layer is nearly zero
+
+
+def test_the_last_choice_has_as_many_numbers_as_there_are_choices(build_net):
+    with pytest.raises(ValueError, match=r"action_history holds 2 numbers and an action has 5"):
+        build_net(action_space=gym.spaces.Discrete(5))
+
+
+@pytest.mark.parametrize("action_space", [BOX, CHOICE], ids=["box", "choice"])
+def test_one_update_moves_all_that_is_trained(build_learner, batch, action_space):
+    learner = build_learner(action_space)
+    if action_space is CHOICE:
+        batch["obs"]["action_history"] = np.eye(2, dtype=np.float32)[np.random.default_rng(1).integers(2, size=(B, T))]
     for _ in range(3):  # heads whose weights begin with zeros pass nothing on at first
         before = {name: tensor.clone() for name, tensor in learner.net.state_dict().items()}
         found = learner.learn(batch)

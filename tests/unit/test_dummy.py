@@ -4,6 +4,7 @@ import itertools
 import statistics
 import timeit
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
@@ -37,6 +38,26 @@ def test_random_policy_earns_less_than_a_fifth():
     env = DummyEnv(num_decisions=64)
     random = np.random.default_rng(0)
     assert statistics.mean(returns(env, lambda _: random.uniform(-1, 1, 2))) <= 0.2 * 64
+
+
+def test_the_best_of_five_actions_earn_more_than_eight_tenths_and_random_ones_less_than_a_fifth():
+    env = DummyEnv(num_decisions=64, actions="discrete")
+    assert env.action_space == gym.spaces.Discrete(5)
+    assert min(returns(env, lambda _: env.optimal_action())) >= 0.85 * 64
+    random = np.random.default_rng(0)
+    assert statistics.mean(returns(env, lambda _: random.integers(5))) <= 0.2 * 64
+
+
+def test_five_actions_are_what_they_are_called():
+    """Nothing, right, left, accelerate, brake, as the box has them; of any integer type."""
+    one, other = DummyEnv(actions="discrete", obs="vector"), DummyEnv(obs="vector")
+    for action, controls in enumerate([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]):
+        for kind in (int, np.int64, np.array):
+            one.reset(seed=0)
+            other.reset(seed=0)
+            (seen, *step), (wanted, *expected) = one.step(kind(action)), other.step(np.array(controls, np.float32))
+            np.testing.assert_array_equal(seen, wanted)
+            assert step == expected
 
 
 def test_reward_is_speed_times_closeness_to_the_centre():
@@ -163,6 +184,14 @@ def test_wrong_actions_are_refused(action, words):
         env.step(action)
 
 
+@pytest.mark.parametrize("action", [5, -1, 1.0, None, [1], np.zeros(2, np.float32), np.nan])
+def test_wrong_choices_are_refused(action):
+    env = DummyEnv(actions="discrete")
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match="whole action of 0 … 4"):
+        env.step(action)
+
+
 def test_fails_in_the_step_that_is_asked_for():
     env = DummyEnv(fail_at_step=3)
     env.reset(seed=0)
@@ -186,6 +215,7 @@ def test_a_step_without_an_episode_asks_for_reset():
     ("arguments", "words"),
     [
         ({"obs": "sound"}, "one of image, vector, both, got 'sound'"),
+        ({"actions": "pedal"}, "one of continuous, discrete, got 'pedal'"),
         ({"image_size": "32"}, "image_size: int, got '32'"),
         ({"image_size": 4}, "image_size to be at least 8"),
         ({"num_decisions": 0}, "num_decisions to be at least 1"),

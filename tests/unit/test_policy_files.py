@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from envs.errors import ConfigError
 from experiments.policy import DrivingPolicy, save_policy
 from experiments.policy_description import DESCRIPTION, WEIGHTS, PolicyDescription
-from experiments.spaces import module_space, space_from_json, space_to_json
+from experiments.spaces import actions_from_json, actions_to_json, module_space, space_from_json, space_to_json
 from models.memory import Memory
 
 STACK = 3
@@ -155,6 +155,9 @@ SCALAR = {"box": {"shape": [], "dtype": "float32", "low": -1.0, "high": 1.0}}
         pytest.param(
             lambda folder: change(folder, action_space=SCALAR),
         ),
+        lambda folder: change(folder, action_space={"discrete": {"n": 2, "start": 0}}),  # of a head that has none
+        lambda folder: change(folder, action_space={"discrete": {"n": 0, "start": 0}}),
+        lambda folder: change(folder, action_space={"discrete": 2}),
         lambda folder: change_weights(folder, lambda weights: weights.popitem()),
         lambda folder: change_weights(folder, lambda weights: weights.update(more=torch.zeros(1))),
         lambda folder: change_weights(folder, lambda weights: weights.update({min(weights): torch.zeros(1)})),
@@ -212,7 +215,16 @@ def test_spaces_survive_json(space):
     assert space_from_json(json.loads(json.dumps(space_to_json(space)))) == space
 
 
+@pytest.mark.parametrize(
+    "space", [gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(5), gym.spaces.Discrete(3, start=-1)]
+)
+def test_actions_survive_json(space):
+    assert actions_from_json(json.loads(json.dumps(actions_to_json(space)))) == space
+
+
 def test_other_spaces_are_refused_in_words():
+    with pytest.raises(TypeError, match=r"Expected a Box or a Dict of boxes, got MultiDiscrete\(\[3 2\]\)"):
+        actions_to_json(gym.spaces.MultiDiscrete([3, 2]))
     with pytest.raises(TypeError, match=r"Expected a Box or a Dict of boxes, got Discrete\(3\)"):
         space_to_json(gym.spaces.Dict({"gear": gym.spaces.Discrete(3)}))
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from models.world_model.actor_head import BoundedNormalActions, DreamerHead, OneHotActions
+from models.world_model.actor_head import BoundedNormalActions, DreamerHead
 
 
 def test_continuous_actions_are_a_gaussian_with_a_bounded_deviation():
@@ -32,22 +32,11 @@ def test_noise_narrows_continuous_actions():
     assert (wide.entropy() - narrow.entropy()).item() == pytest.approx(math.log(2))
 
 
-def test_discrete_actions_are_one_hots_of_which_none_is_impossible():
-    actions = OneHotActions(torch.tensor([[0.0, 1e9, 0.0, 0.0]]))
-    assert actions.mode().tolist() == [[0, 1, 0, 0]]
-    assert actions.log_prob(torch.eye(4)).exp().tolist() == pytest.approx([0.0025, 0.9925, 0.0025, 0.0025])
-    torch.manual_seed(0)
-    drawn = torch.cat([OneHotActions(torch.zeros(1, 4)).sample() for _ in range(2000)])
-    assert drawn.sum(1).eq(1).all()
-    assert (drawn.sum(0) / 2000).tolist() == pytest.approx([0.25] * 4, abs=0.05)
-    assert OneHotActions(torch.zeros(1, 4)).entropy().item() == pytest.approx(math.log(4))
-
-
-@pytest.mark.parametrize("actions", ["continuous", "one_hot"])
-def test_reinforce_makes_good_actions_likelier(actions):
+@pytest.mark.parametrize("is_discrete", [False, True])
+def test_reinforce_makes_good_actions_likelier(is_discrete):
     """A bandit: the reward is the first component of the action, or the choice of the first action."""
     torch.manual_seed(0)
-    head = DreamerHead(feature_dim=4, action_dim=3, layers=1, units=8, actions=actions)
+    head = DreamerHead(feature_dim=4, action_dim=3, layers=1, units=8, is_discrete=is_discrete)
     optimizer = torch.optim.Adam(head.parameters(), lr=0.02)
     features = torch.ones(256, 4)
     for _ in range(60):
@@ -63,8 +52,3 @@ def test_reinforce_makes_good_actions_likelier(actions):
 
 def test_a_head_is_as_wide_as_a_tenth_of_the_features():
     assert DreamerHead(feature_dim=2560, action_dim=2, layers=3).layers[0][0].linear.out_features == 256
-
-
-def test_unknown_kinds_of_actions():
-    with pytest.raises(ValueError, match="actions=both: expected continuous or one_hot"):
-        DreamerHead(feature_dim=4, action_dim=3, layers=1, actions="both")

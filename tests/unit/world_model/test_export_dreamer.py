@@ -15,12 +15,16 @@ SIDE = 8
 TINY = {"deter": 16, "latents": 3, "classes": 4, "hidden": 8, "blocks": 2, "depth": 2, "units": 8, "layers": 1}
 
 
-@pytest.fixture
-def description(space):
+@pytest.fixture(params=["box", "choice"])
+def description(space, request):
+    actions = {
+        "box": gym.spaces.Box(np.array([-1, 0], np.float32), np.array([1, 3], np.float32)),
+        "choice": gym.spaces.Discrete(2, start=3),
+    }
     return PolicyDescription(
         env={"_target_": "envs.dummy.DummyEnv", "image_size": SIDE, "frame_stack": 1, "action_history": 1},
         observation_space=space,
-        action_space=gym.spaces.Box(np.array([-1, 0], np.float32), np.array([1, 3], np.float32)),
+        action_space=actions[request.param],
         encoder={"_target_": "models.world_model.encoder.WorldModelEncoder", **TINY},
         head={"_target_": "models.world_model.actor_head.DreamerHead", "layers": 1, "units": 8},
         training={"env": "dummy", "algo": "dreamerv3", "model": "world_model", "seed": 0},
@@ -51,7 +55,9 @@ def test_saved_and_loaded(actor, description, make_observation, tmp_path):
     expected = drive(DrivingPolicy(actor, description), make_observation)
     save_policy(tmp_path, actor.state_dict(), description)
     np.testing.assert_array_equal(drive(load_policy(tmp_path), make_observation), expected)
-    assert np.ptp(expected[..., 0]) > 0.1
+    assert expected.shape[:2] == (6, 2)
+    assert all(action in description.action_space for action in expected.reshape(12, *expected.shape[2:]))
+    assert np.ptp(expected, axis=(0, 1)).max() > 0.1
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) for name in FORMATS])
