@@ -8,7 +8,7 @@ from gymnasium import Space
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from envs.errors import ConfigError
-from envs.stacking import observation_bytes, observation_parts
+from envs.stacking import frame_stack, observation_bytes, observation_parts
 from experiments import folders
 from experiments.config import RacingConfig
 from experiments.dream_film import write_dream
@@ -44,6 +44,11 @@ class DreamerConfig(RacingConfig):
             raise ConfigError(
                 f"ray.num_learners={plan.num_learners}: DreamerV3 learns in one process, from one replay. Leave it at "
                 "1."
+            )
+        if frame_stack(self.env_config) > 1:
+            raise ConfigError(
+                f"env.frame_stack={frame_stack(self.env_config)}: the world model remembers by itself, and its replay "
+                "holds single frames. Leave it at 1."
             )
         options.check(streams)
 

@@ -9,7 +9,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from envs.errors import ConfigError
 from envs.factory import with_absolute_files
-from experiments.presets import expand_preset
+from experiments.presets import expand_preset, with_head_units
 
 
 @dataclass
@@ -152,7 +152,10 @@ def to_plain(config: DictConfig, schema: type = RunConfig) -> dict[str, Any]:
     _check_keys("", plain, schema)
     if plain.get("env"):
         plain["env"] = with_absolute_files(plain["env"])
-    return plain | {"model": expand_preset(plain["model"])} if "model" in plain else plain
+    if "model" in plain:
+        plain["model"] = expand_preset(plain["model"])
+        plain["algo"] = with_head_units(plain["algo"], plain["model"])
+    return plain
 
 
 def _first_missing(prefix: str, section: Any) -> str | None:

@@ -10,7 +10,6 @@ from models.layers import check_sizes
 from models.world_model.categoricals import draw, entropy, log_prob, mixed, one_hot
 from models.world_model.layers import dense_head
 
-_FEATURES_A_UNIT = 10  # of the paper's sizes: h is 8 times as wide as a layer, z twice
 _LEAST_STD, _MOST_STD = 0.1, 1.0
 _OUT_SCALE = 0.01
 
@@ -82,7 +81,7 @@ class DreamerHead(ActionHead):
         feature_dim: Of the world model.
         action_dim: A, components of an action, or actions to choose from.
         layers: Hidden layers.
-        units: Their width; None: a tenth of the features, which the paper's sizes have.
+        units: Their width; that of the world model's own layers, in the paper's sizes.
         is_discrete: Whether one of A actions is chosen, as a one-hot.
     """
 
@@ -94,15 +93,14 @@ class DreamerHead(ActionHead):
         feature_dim: int,
         action_dim: int,
         layers: int,
-        units: int | None = None,
+        units: int,
         is_discrete: bool = False,
     ) -> None:
         super().__init__()
-        check_sizes(layers=layers, units=1 if units is None else units)
+        check_sizes(layers=layers, units=units)
         self._is_discrete = is_discrete
         out_dim = action_dim if is_discrete else 2 * action_dim
-        width = units or max(16, feature_dim // _FEATURES_A_UNIT)
-        self.layers = dense_head(feature_dim, width, layers, out_dim, _OUT_SCALE)
+        self.layers = dense_head(feature_dim, units, layers, out_dim, _OUT_SCALE)
 
     def forward(self, features: torch.Tensor) -> ActionDistribution:
         """Return the distribution."""
