@@ -300,3 +300,9 @@ GAMMA = "+tuner.space={algo.training.gamma: {uniform: [0.9, 0.99]}}"
 def test_a_sweep_that_cannot_be(refuse, words, expected):
     message = refuse("env=dummy", *words)
     assert all(part in message for part in expected), message
+
+
+def test_a_stack_of_frames_where_the_world_model_remembers(refuse):
+    message = refuse("env=carracing", "algo=dreamerv3", "env.frame_stack=4")
+    assert "env.frame_stack=4: the world model remembers by itself" in message
+    assert "Leave it at 1" in message

@@ -104,6 +104,19 @@ def test_an_algorithm_brings_its_own_model(compose, tmp_path):
         check_run(config)
 
 
+@pytest.mark.parametrize(
+    ("words", "units"),
+    [
+        ((), 128),
+        (("model.preset=xs",), 256),
+        (("model.units=48",), 48),
+        (("model.preset=xs", "algo.training.head.units=32"), 32),
+    ],
+)
+def test_the_policy_of_a_world_model_is_as_wide_as_its_layers(compose, words, units):
+    assert compose("algo=dreamerv3", *words)["algo"]["training"]["head"]["units"] == units
+
+
 @pytest.mark.parametrize("obs", ["telemetry", "both"])
 def test_a_model_with_eyes_needs_an_image(compose, tmp_path, obs):
     config = compose("env=carracing", f"env.obs={obs}", f"paths.outputs={tmp_path}")

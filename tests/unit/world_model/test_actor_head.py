@@ -48,7 +48,3 @@ def test_reinforce_makes_good_actions_likelier(is_discrete):
         loss.backward()
         optimizer.step()
     assert head(features[:1]).mode()[0, 0].item() > 0.9
-
-
-def test_a_head_is_as_wide_as_a_tenth_of_the_features():
-    assert DreamerHead(feature_dim=2560, action_dim=2, layers=3).layers[0][0].linear.out_features == 256

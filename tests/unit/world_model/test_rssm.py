@@ -72,6 +72,17 @@ def reference_step(weights, deter, latent, action):
     return np.concatenate(out, -1)
 
 
+def test_weights_of_blocks_begin_as_small_as_those_of_a_whole_layer():
+    """Variance scaling over all inputs of the layer, as the authors' `Initializer.compute_fans` has it."""
+    torch.manual_seed(0)
+    layer = BlockLinear(512, 512, 8)
+    assert layer.weight.std().item() == pytest.approx(512**-0.5, rel=0.02)
+    sequence = SequenceModel(StateSizes(deter=512, latents=16, classes=8, hidden=64, blocks=8), action_dim=2)
+    fan_in = 512 + 8 * 3 * 64
+    for weight in (sequence.mix_deter.weight, sequence.mix_inputs.weight):
+        assert weight.std().item() == pytest.approx(fan_in**-0.5, rel=0.02)
+
+
 def test_the_block_gru_by_its_formula():
     model = SequenceModel(SIZES, 2)
     randomise(model)
