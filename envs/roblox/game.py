@@ -18,6 +18,7 @@ from envs.roblox.counters import Counters
 from envs.roblox.detection import Detection
 from envs.roblox.fitting import Fitting
 from envs.roblox.latency import LatencyTracker
+from envs.roblox.numbering import TickNumbers
 from envs.roblox.ticks import Tick, Vector, read_tick
 from envs.roblox.widths import AUTO, CAR16, NUM_ACTIONS, V0, V1, V2
 
@@ -91,6 +92,7 @@ class Game:
         self.hello: dict[str, Any] | None = None
         self.journal: Callable[[float, str, Any], None] | None = None
         self._detection: Detection | None = None
+        self._numbers = TickNumbers()
         self._outbox: list[dict[str, Any]] = []
         self._is_set_up = False
         self._released_s = self._sent_s = self._tick_s = self._moving_s = 0.0
@@ -113,6 +115,7 @@ class Game:
         self._released_s = self._sent_s = self._tick_s = self._moving_s = now_s
         for car in self.cars:
             car.forget()
+        self._numbers = TickNumbers()
         first = self.envs[0]
         self._detection = Detection(self.settings.dialect, self.env_ids[0], [car.id for car in first])
         self._outbox = self._detection.begin(now_s)
@@ -236,13 +239,16 @@ class Game:
             self._tick_s = now_s
             self.counters.ticks += 1
             self.counters.empty_ticks += int(tick.is_list)
+        is_repeated = self._numbers.is_repeated(tick)
+        self.counters.ticks_repeated += int(is_repeated)
+        self.counters.ticks_missed += self._numbers.take(tick)
         if self._is_set_up:
             self._update_stall(now_s)
         for car_id, entry in tick.entries.items():
             car = self._by_id.get(car_id)
             if car is None:
                 self.counters.unknown_ids += 1
-            elif not self._is_set_up or self.dialect is None:  # what it means is not known yet
+            elif is_repeated or not self._is_set_up or self.dialect is None:  # counted, or what it means is not known
                 car.seen(now_s)
                 car.fold.drop(entry.reward)
             else:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -38,6 +38,7 @@ class TwinClient:
         number: of this twin among several; added to the seed.
         game: arguments of `RobloxGame`.
         faults: what goes wrong, by name as in `Faults`.
+        make_wire: makes what turns messages into frames, of the faults and a seed.
 
     Attributes:
         game: the game; others than this class touch it while they hold `lock`.
@@ -61,6 +62,7 @@ class TwinClient:
         number: int = 0,
         game: Mapping[str, Any] | None = None,
         faults: Mapping[str, Any] | None = None,
+        make_wire: Callable[[Faults, int], Wire] = Wire,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
@@ -72,7 +74,7 @@ class TwinClient:
         self.game: RobloxGame = build_section(RobloxGame, arguments | {"seed": seed})
         _compile(build_section(RobloxGame, arguments | {"seed": seed}))
         self._faults: Faults = build_section(Faults, faults)
-        self.wire = Wire(self._faults, seed)
+        self.wire = make_wire(self._faults, seed)
         self.url, self._speed = url, speed
         self.lock = threading.RLock()
         self.connections, self.is_connected, self.times_slow, self.trouble = 0, False, 0, ""
