@@ -1,9 +1,7 @@
 """The server that games connect to: FastAPI on uvicorn in a thread of its own, and a seat for each game."""
 
 import asyncio
-import hmac
 import logging
-import re
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +13,7 @@ import uvicorn
 
 from envs.errors import SimulatorUnavailable
 from envs.ports import listen_at
+from envs.roblox.admission import refusal
 from envs.roblox.connection import Connection
 from envs.roblox.game import Game
 from envs.roblox.latency import LatencyTracker
@@ -23,7 +22,6 @@ from envs.roblox.relay import hand_on
 
 logger = logging.getLogger(__name__)
 
-MODEL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # codes that connections are closed with
 _START_S = 10.0
 _MOST_NAMES = 100  # that are remembered for `GET /`
@@ -202,10 +200,10 @@ class RobloxHub:
             }
 
     async def _serve(self, websocket: fastapi.WebSocket, model_id: str) -> None:
-        refusal = self._refusal(websocket, model_id)
-        if refusal is not None:
-            logger.warning("A game was refused: %s.", refusal)
-            await websocket.close(POLICY_VIOLATION, refusal)
+        why = self._refusal(websocket, model_id)
+        if why is not None:
+            logger.warning("A game was refused: %s.", why)
+            await websocket.close(POLICY_VIOLATION, why)
             return
         await websocket.accept()
         deadline = time.monotonic() + _START_S
@@ -226,16 +224,17 @@ class RobloxHub:
             seat.connection = None
 
     def _refusal(self, websocket: fastapi.WebSocket, model_id: str) -> str | None:
-        if not MODEL_ID.fullmatch(model_id) or model_id in (".", ".."):
-            return "the name of a policy is 1 to 64 letters, digits, dots, dashes and underscores"
-        given = websocket.query_params.get("token", "")
-        if self._token is not None and not hmac.compare_digest(given.encode(), self._token.encode()):
-            return "it did not bring the token of this server as ?token=…"
         with self.condition:
             names = {seat.model_id for seat in self._seats}
-        if names and None not in names and model_id not in names:
-            return f"it names the policy {model_id}, and there is {', '.join(sorted(str(name) for name in names))}"
-        return None
+        server = websocket.scope.get("server")
+        return refusal(
+            model_id,
+            names=names,
+            given_token=websocket.query_params.get("token", ""),
+            token=self._token,
+            origins=websocket.headers.getlist("origin"),
+            address=server[0] if server else "",
+        )
 
     def _sit_down(self, websocket: fastapi.WebSocket, model_id: str) -> Seat | None:
         with self.condition:

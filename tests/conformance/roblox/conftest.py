@@ -170,10 +170,10 @@ def hub():
 class Client:
     """A game by hand, behind a socket."""
 
-    def __init__(self, url):
+    def __init__(self, url, origin=None):
         from websockets.sync.client import connect
 
-        self.context = connect(url, open_timeout=10.0, compression=None)
+        self.context = connect(url, open_timeout=10.0, compression=None, origin=origin)
         self.socket = self.context.__enter__()
 
     def say(self, value):
@@ -197,8 +197,8 @@ def client():
     """Return a function that connects a game by hand to a URL."""
     clients = []
 
-    def connect(url):
-        clients.append(Client(url))
+    def connect(url, **arguments):
+        clients.append(Client(url, **arguments))
         return clients[-1]
 
     yield connect
