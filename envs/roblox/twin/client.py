@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import orjson
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -18,11 +17,12 @@ from envs.errors import ConfigError
 from envs.roblox.messages import MAX_BYTES, SPAWN_AGENTS, action_command, agents_command, car_id
 from envs.roblox.twin.faults import Faults
 from envs.roblox.twin.game import RobloxGame
+from envs.roblox.twin.mailbox import Mailbox
+from envs.roblox.twin.pace import Pace
 from envs.roblox.twin.wire import Wire
 
 _LOG = logging.getLogger(__name__)
 _OPEN_S, _SEND_S, _CLOSE_S = 10.0, 10.0, 1.0  # real time, for each
-_BEHIND_S = 0.25  # real time; who is later lets the lost time be
 _RETRY_S = 0.5  # real time between tries until the first connection, which a game would be started for
 
 
@@ -45,7 +45,7 @@ class TwinClient:
         wire: counts what was sent.
         connections: that were made so far.
         is_connected: whether there is one now.
-        times_slow: how often real time was lost.
+        pace: counts how often real time was lost.
         trouble: why the last connection ended, or could not be made; empty at first.
 
     Raises:
@@ -77,7 +77,8 @@ class TwinClient:
         self.wire = make_wire(self._faults, seed)
         self.url, self._speed = url, speed
         self.lock = threading.RLock()
-        self.connections, self.is_connected, self.times_slow, self.trouble = 0, False, 0, ""
+        self.pace = Pace(speed)
+        self.connections, self.is_connected, self.trouble = 0, False, ""
         self._loop = asyncio.new_event_loop()
         self._has_ended = False
         self._task = self._loop.create_task(self._play())
@@ -147,39 +148,26 @@ class TwinClient:
         async with connecting as socket:
             self.connections, self.is_connected = self.connections + 1, True
             _LOG.info("The twin is connected to %s.", self.url)
-            self._inbox: list[str | bytes] = []
-            self._has_mail = asyncio.Event()
-            reader = asyncio.create_task(self._read(socket))
+            mailbox = Mailbox(socket)
             try:
-                await self._talk(socket, reader)
+                await self._talk(socket, mailbox)
             finally:
-                reader.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await reader
+                await mailbox.close()
 
-    async def _read(self, socket: ClientConnection) -> None:
-        """Collect what the server says."""
-        try:
-            async for frame in socket:
-                self._inbox.append(frame)
-                self._has_mail.set()
-        finally:
-            self._has_mail.set()
-
-    async def _talk(self, socket: ClientConnection, reader: "asyncio.Task[None]") -> None:
+    async def _talk(self, socket: ClientConnection, mailbox: Mailbox) -> None:
         """Keep the game at its pace, until either side ends the connection."""
         loop, game = self._loop, self.game
         with self.lock:
-            first_s = base_s = game.now_s
-            began = loop.time()
+            first_s = game.now_s
+            self.pace.restart(first_s, loop.time())
             said = game.connect()
         while True:
             for message in said:
                 for frame in self.wire.frames(message, game.now_s - first_s):
                     async with asyncio.timeout(_SEND_S):
                         await socket.send(frame)
-            if reader.done():
-                reader.result()  # raises what ended it, unless the server said goodbye
+            if mailbox.reader.done():
+                mailbox.reader.result()  # raises what ended it, unless the server said goodbye
                 self._note("The server closed the connection.")
                 return
             if game.wants_to_close:
@@ -191,36 +179,15 @@ class TwinClient:
                 socket.transport.abort()
                 return
             with self.lock:
-                due = began + (game.next_tick_s - base_s) / self._speed
-            await self._wait(due - loop.time())
-            now = loop.time()
+                due_s = self.pace.due_s(game.next_tick_s)
+            await mailbox.wait(due_s - loop.time())
             with self.lock:
-                target = base_s + (now - began) * self._speed
-                if target - game.next_tick_s > _BEHIND_S * self._speed:
-                    self.times_slow += 1
-                    began, base_s = now, game.next_tick_s
-                    target = base_s
-                said = game.advance(max(target - game.now_s, 0.0))
-                for frame in self._take():
-                    said += game.handle(frame)
-
-    async def _wait(self, seconds: float) -> None:
-        """Wait until then, or until something has come."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await self._has_mail.wait()
-
-    def _take(self) -> list[Any]:
-        """Return the commands that have come; what Roblox cannot read is lost."""
-        frames, self._inbox = self._inbox, []
-        self._has_mail.clear()
-        commands = []
-        for frame in frames:
-            try:
-                commands.append(orjson.loads(frame))
-            except ValueError:
-                self.game.commands.malformed += 1
-        return commands
+                target_s = self.pace.target_s(game.next_tick_s, loop.time())
+                said = game.advance(max(target_s - game.now_s, 0.0))
+                commands, lost = mailbox.take()
+                game.commands.malformed += lost
+                for command in commands:
+                    said += game.handle(command)
 
     def _leave(self) -> None:
         self.is_connected = False

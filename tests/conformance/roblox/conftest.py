@@ -91,7 +91,8 @@ def entry():
 @pytest.fixture
 def scripted():
     """Return a function that makes a world of connected games with the cars of an env each."""
-    from envs.roblox.game import Game, GameSettings
+    from envs.roblox.game import Game
+    from envs.roblox.settings import GameSettings
 
     def make(cars=1, games=1, *, is_connected=True, **settings):
         settings = GameSettings(**{"dialect": "v2", **settings})
@@ -149,8 +150,9 @@ def lockstep():
 @pytest.fixture
 def hub():
     """Return a function that starts a server with seats for games of one env."""
-    from envs.roblox.game import Game, GameSettings
+    from envs.roblox.game import Game
     from envs.roblox.hub import RobloxHub
+    from envs.roblox.settings import GameSettings
 
     hubs = []
 

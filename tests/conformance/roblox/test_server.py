@@ -97,8 +97,9 @@ def test_more_games_than_seats_are_asked_to_come_later(hub, client):
 
 
 def test_a_game_that_is_here_before_the_env_waits_for_it(client):
-    from envs.roblox.game import Game, GameSettings
+    from envs.roblox.game import Game
     from envs.roblox.hub import RobloxHub
+    from envs.roblox.settings import GameSettings
 
     at = RobloxHub("127.0.0.1", 0)
     early = client(f"{at.url}/abc")
