@@ -13,9 +13,7 @@ from envs.roblox.ticks import Entry, Vector
 from envs.roblox.widths import NUM_ACTIONS, V0, V2
 
 RESET_AGAIN_S = 1.0  # v0: flags that are still up so long after a RESET
-NO_SHOW_S = 10.0  # without an entry, a car is respawned
 MOST_RESPAWNS = 3
-RETRY_S = 60.0  # between further ones
 
 
 class Car:

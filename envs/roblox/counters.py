@@ -11,6 +11,8 @@ class Counters:
         messages: text frames.
         ticks: of the game's clock.
         empty_ticks: those that were `[]`.
+        ticks_repeated: that came twice, of games that number theirs.
+        ticks_missed: that did not come, likewise.
         bad_messages: no JSON, too large, or no text.
         malformed: parts of another type than they should be.
         nonfinite: numbers that became 0.
@@ -26,6 +28,8 @@ class Counters:
     messages: int = 0
     ticks: int = 0
     empty_ticks: int = 0
+    ticks_repeated: int = 0
+    ticks_missed: int = 0
     bad_messages: int = 0
     malformed: int = 0
     nonfinite: int = 0

@@ -7,11 +7,12 @@ import numpy as np
 
 from envs.errors import SimulatorUnavailable
 from envs.findings import PROBLEM, SKIPPED, WARNING, Finding
+from envs.roblox.choices import options_of
 from envs.roblox.env import LOCKSTEP
 from envs.roblox.game import Game
 from envs.roblox.options import Options
 from envs.roblox.progress import TICK_S
-from envs.roblox.vector import RobloxVectorEnv, options_of
+from envs.roblox.vector import RobloxVectorEnv
 from envs.roblox.widths import V0, V2
 
 WAIT_S = 60.0  # for a game; those that reconnect do so every 5 s

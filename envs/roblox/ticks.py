@@ -55,6 +55,7 @@ class Tick:
         entries: by car id; not known yet whose.
         pong_s: the time that a PING brought, sent back; None: there was none.
         hello: what the game says of itself; None: nothing.
+        number: of the tick, where the game counts (`__tick`); None: it does not.
         is_list: an empty Luau table, `[]`: no car is driven now.
         malformed: parts that were neither an entry nor anything else that is known.
     """
@@ -62,6 +63,7 @@ class Tick:
     entries: dict[str, Entry] = field(default_factory=dict)
     pong_s: float | None = None
     hello: dict[str, Any] | None = None
+    number: int | None = None
     is_list: bool = False
     malformed: int = 0
 
@@ -110,6 +112,8 @@ def _read_control(tick: Tick, key: str, part: Any) -> None:
         tick.pong_s = _number(time_s, Entry()) if _is_number(time_s) else math.nan
     elif key == messages.HELLO:
         tick.hello = dict(part) if isinstance(part, Mapping) else {}
+    elif key == messages.TICK_NUMBER and type(part) is int:
+        tick.number = part
 
 
 def _vector(value: Any, entry: Entry) -> Vector | None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from envs.errors import ConfigError
-from envs.roblox.game import Game, GameSettings
+from envs.roblox.game import Game
+from envs.roblox.settings import GameSettings
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class TrafficFile:
             raise ConfigError(f"env.traffic={path} cannot be written ({error.strerror}).") from error
         self._games = games
         for index, game in enumerate(games):
-            layout = {"cars_per_env": game.cars_per_env, "env_ids": game.env_ids}
+            layout = {"cars_per_env": game.roster.cars_per_env, "env_ids": game.roster.env_ids}
             self._write(index, 0.0, CARS, layout)
             game.journal = lambda now_s, event, value, index=index: self._write(index, now_s, event, value)  # type: ignore[misc]
 
