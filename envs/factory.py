@@ -144,6 +144,32 @@ def capacity(config: Mapping[str, Any], *, training: bool) -> Capacity | None:
     return None if count is None else count(_arguments(env_class, config, training))
 
 
+def longest_wait_s(config: Mapping[str, Any]) -> float:
+    """Return how long the env that a runner drives may wait, in real seconds: for a game that somebody has to start.
+
+    An env with such a wait says so with a class method, `longest_wait_s(arguments)`; the others wait for no one.
+
+    Raises:
+        ConfigError: as for `make_env`.
+    """
+    env_class = _env_class(config)
+    tell: Callable[[Mapping[str, Any]], float] | None = getattr(env_class, "longest_wait_s", None)
+    return 0.0 if tell is None else tell(_arguments(env_class, config, True))
+
+
+def leave(config: Mapping[str, Any]) -> None:
+    """Let go of what closed envs of this process keep for those that may follow: another process wants it.
+
+    An env that keeps something, such as a port for its game, says so with a class method, `leave()`.
+
+    Raises:
+        ConfigError: as for `make_env`.
+    """
+    let_go: Callable[[], None] | None = getattr(_env_class(config), "leave", None)
+    if let_go is not None:
+        let_go()
+
+
 def diagnose(config: Mapping[str, Any], seconds: float) -> list[Finding]:
     """Look at the games of an env that are elsewhere; its class has a method `diagnose(arguments, seconds)` for it.
 

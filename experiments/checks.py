@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.spaces import Box
 
 from envs.errors import ConfigError
-from envs.factory import EVALUATION, TRAIN_SEEDS, capacity, known_spaces, make_env
+from envs.factory import EVALUATION, TRAIN_SEEDS, capacity, known_spaces, leave, make_env
 from envs.seeds import check_enough_seeds, training_range_from
 from envs.stacking import frame_stack
 from experiments.logs import silence_chatter
@@ -159,6 +159,7 @@ def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:
     finally:
         if env is not None:
             env.close()
+            leave(section)  # runners are other processes
     actions = env.action_space
     if not isinstance(actions, Box) or len(actions.shape) != 1 or not actions.is_bounded():
         raise ConfigError(f"The env {section['_target_']} acts in {actions}; expected a bounded Box of one dimension.")

@@ -136,6 +136,24 @@ class RobloxEnv(gym.Env[Any, Any]):
         return None if options.twin else spaces_of(options)
 
     @classmethod
+    def longest_wait_s(cls, arguments: Mapping[str, Any]) -> float:
+        """Return how long a runner may wait for games, real seconds: until they come, and until they come back.
+
+        Raises:
+            ConfigError: an argument has the wrong value.
+        """
+        from envs.roblox.vector import options_of
+
+        return options_of(arguments).longest_wait_s
+
+    @classmethod
+    def leave(cls) -> None:
+        """Stop listening at the ports that closed envs of this process left open for those that may follow."""
+        from envs.roblox.hubs import end_all
+
+        end_all()
+
+    @classmethod
     def diagnose(cls, arguments: Mapping[str, Any], seconds: float) -> list[Finding]:
         """Wait for a game and look at it; see `envs.roblox.doctor`."""
         from envs.roblox.doctor import diagnose

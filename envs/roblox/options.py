@@ -87,6 +87,13 @@ class Options:
         """How wide observations are; None: only the game can tell."""
         return width_of(self.obs_preset, self.dialect)
 
+    @property
+    def longest_wait_s(self) -> float:
+        """How long a reset and a step may wait for games, real seconds; twins in lock-step are always there."""
+        if self.twin == LOCKSTEP:
+            return 0.0
+        return (self.connect_timeout_s + self.reconnect_timeout_s) / self.speed
+
     def game_settings(self) -> GameSettings:
         """Return how games are treated."""
         return GameSettings(
