@@ -161,6 +161,7 @@ class Game:
         sent, self._outbox = self._outbox, []
         if sent:
             self._sent_s = now_s
+            self._detection.sent(sent, now_s)
             self._write(now_s, "sent", sent)
         return sent
 
@@ -228,7 +229,10 @@ class Game:
         if self._detection is None:
             return
         self.counters.malformed += tick.malformed
-        self._outbox += self._detection.heard(tick)
+        before = self._detection.dialect
+        self._outbox += self._detection.heard(tick, now_s)
+        if before == V0 and self._detection.dialect != V0:
+            self._outbox.append(messages.collisions_command(self.settings.collisions))
         self.hello = self._detection.hello
         if tick.pong_s is not None and now_s - tick.pong_s >= 0.0:
             self.round_trips.add(now_s - tick.pong_s)

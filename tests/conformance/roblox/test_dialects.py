@@ -53,6 +53,41 @@ def test_a_dialect_is_found_within_3_s_and_all_cars_are_asked_for_once(scripted,
     assert all(car.is_known for car in game.cars)
 
 
+@pytest.mark.point("roblox", 3)
+@pytest.mark.parametrize("late", [5, 12, 20])
+def test_a_v1_game_whose_ticks_are_late_is_let_go_and_found_to_be_v1(scripted, entry, late):
+    """So many ticks were under way, and come at once, when FREEZE was to be sent; v1 freezes when it hears of it."""
+    world = scripted(1, dialect="auto", auto_freeze_s=3600.0)
+    speaker, game = Speaker("v1"), world.games[0]
+    while not speaker.spawned:
+        talk(world, speaker, entry, 0.07)
+    for _ in range(late):  # nothing is sent in between: the loop is busy hearing
+        game.heard(speaker.tick(entry), world.now())
+    talk(world, speaker, entry, 2.0)
+    assert game.dialect == "v1"
+    assert not speaker.is_frozen
+    assert len(world.commands("UPDATE_COLLISIONS")) == 1
+
+
+@pytest.mark.point("roblox", 3)
+def test_a_v1_game_that_hears_of_the_freeze_after_a_second_is_let_go_and_found_to_be_v1(scripted, entry):
+    world = scripted(1, dialect="auto", auto_freeze_s=3600.0)
+    speaker, waiting = Speaker("v1"), []
+    hear, answered = speaker.hear, []
+
+    def hear_late(command):
+        waiting.append((world.now() + 1.0, command))
+        while waiting and waiting[0][0] <= world.now():
+            answered.append(hear(waiting.pop(0)[1]))
+
+    speaker.hear = hear_late
+    tick = speaker.tick
+    speaker.tick = lambda entry: (hear_late({"command": "NOTHING", "data": {}}), tick(entry))[1]
+    talk(world, speaker, entry, 8.0)
+    assert world.games[0].dialect == "v1"
+    assert not speaker.is_frozen
+
+
 @pytest.mark.point("roblox", 4)
 def test_a_chosen_dialect_is_not_found_out_and_a_hello_wins_over_probing(scripted, entry):
     world = scripted(1, dialect="v0")
