@@ -1,6 +1,7 @@
 """One car of a game: what its entries mean in each dialect, from its spawn to its ends and resets."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from envs.roblox.fitting import Fitting
 from envs.roblox.fold import LAST, NEWEST, PREVIOUS, CarFold, Record
 from envs.roblox.messages import car_id
 from envs.roblox.progress import Way
+from envs.roblox.restarts import Answers, Restart
 from envs.roblox.ticks import Entry, Vector
 from envs.roblox.widths import NUM_ACTIONS, V0, V2
 
@@ -25,6 +27,7 @@ class Car:
         number: of the car in its env.
         env_id: of the env.
         counters: of its game.
+        answers: of its game.
 
     Attributes:
         id: as the game knows it.
@@ -39,7 +42,7 @@ class Car:
         action: `(3,)`, the last one sent, in the game's order.
     """
 
-    def __init__(self, number: int, env_id: str, counters: Counters) -> None:
+    def __init__(self, number: int, env_id: str, counters: Counters, answers: Answers) -> None:
         self.id, self.env_id = car_id(number, env_id), env_id
         self.fold = CarFold()
         self.fresh = 0
@@ -49,10 +52,10 @@ class Car:
         self.is_known = False
         self.way = Way()
         self.action: Vector = np.zeros(NUM_ACTIONS, np.float32)
-        self._counters = counters
+        self._counters, self._answers = counters, answers
         self._is_ended = False  # v0: it repeats its end until it is reset
         self._reset_sent_s: float | None = None
-        self._to_skip = 0
+        self._restart = Restart()
 
     @property
     def is_absent(self) -> bool:
@@ -66,20 +69,58 @@ class Car:
 
     def forget(self) -> None:
         """Know nothing of the game any more: the connection is a new one."""
-        self._is_ended, self._reset_sent_s, self._to_skip = False, None, 0
+        self._is_ended, self._reset_sent_s = False, None
+        self._restart.end()
         self.wants_reset, self.is_known, self.seen_s = False, False, None
         self.way = Way()
+
+    def condition(self) -> dict[str, Any]:
+        """Return how it stands, plain; see `Game.condition`."""
+        obs = self.fold.newest.obs
+        return {
+            "obs": None if obs is None else obs.tolist(),
+            "action": self.action.tolist(),
+            "is_known": self.is_known,
+            "is_ended": self._is_ended,
+            "is_shown": self.fold.is_shown,
+            "has_acted": self.fold.has_acted,
+            "is_restarted": self._restart.is_open,
+            "wants_reset": self.wants_reset,
+            "respawns": self.respawns,
+        }
+
+    def resume(self, condition: dict[str, Any], now_s: float) -> None:
+        """Stand as `condition` says."""
+        obs = condition["obs"]
+        self.fold.resume(None if obs is None else np.array(obs, np.float32), now_s)
+        self.fold.is_shown, self.fold.has_acted = condition["is_shown"], condition["has_acted"]
+        if condition["is_restarted"]:
+            self._restart.begin()
+        self.wants_reset = condition["wants_reset"]
+        self.action = np.array(condition["action"], np.float32)
+        self.is_known, self._is_ended = condition["is_known"], condition["is_ended"]
+        self.respawns = condition["respawns"]
 
     def seen(self, now_s: float) -> None:
         """Note that a tick had an entry of it."""
         self.seen_s, self.respawns, self.is_known = now_s, 0, True
 
-    def sent(self, now_s: float, *, is_reset: bool) -> None:
-        """Note that it was spawned, or reset."""
+    @property
+    def is_restarted(self) -> bool:
+        """Whether its episode was ended from here, and the game's next one is not here yet."""
+        return self._restart.is_open
+
+    def sent(self, now_s: float, *, is_reset: bool, is_pinged: bool = False) -> None:
+        """Note that it was spawned, or reset, with a ping behind it."""
         self.seen_s = now_s
         self.wants_reset = False
         if is_reset:
             self._reset_sent_s = now_s
+            self._restart.sent(now_s, self._answers.longest_s, is_pinged=is_pinged)
+
+    def answered(self, pong_s: float) -> None:
+        """Take the game's answer to a ping."""
+        self._restart.answered(pong_s)
 
     def end(self, reason: str, now_s: float) -> None:
         """End its episode from outside."""
@@ -93,7 +134,8 @@ class Car:
         self.way = Way()
         if is_under_way:
             self.fold.forget_observation()
-            self.wants_reset, self._reset_sent_s, self._to_skip = True, None, 1
+            self.wants_reset, self._reset_sent_s = True, None
+            self._restart.begin()
 
     def hear(self, entry: Entry, dialect: str, fitting: Fitting, now_s: float, *, is_stalled: bool) -> None:
         """Take what a tick says."""
@@ -130,9 +172,10 @@ class Car:
                 self.wants_reset = True
                 self._counters.resets_repeated += 1
             return True
+        if self._is_ended and self._reset_sent_s is not None:
+            self._answers.add(now_s - self._reset_sent_s)
         self._is_ended = False
-        if self._to_skip:
-            self._to_skip -= 0 if self.wants_reset else 1
+        if self._restart.passes_over(now_s):
             self.fold.drop(entry.reward)
             return True
         return False

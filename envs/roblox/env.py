@@ -55,7 +55,7 @@ class RobloxEnv(gym.Env[Any, Any]):
         episode_laps: likewise.
         track_episodes: of a twin in lock-step: episodes of each of its cars until the next track.
         max_speed_mps: what a velocity of 1 means, for `info["speed_mps"]`.
-        traffic: file to record all messages in.
+        traffic: file to record all messages in; runner and number are added to its name, none is overwritten.
         training: changes nothing here.
         render_mode: None, or `rgb_array` with a twin in lock-step: its track from above.
 

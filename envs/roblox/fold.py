@@ -166,6 +166,10 @@ class CarFold:
         self._drain(self.dropped)
         self.is_shown = self.has_acted = False
 
+    def resume(self, obs: Vector | None, now_s: float) -> None:
+        """Go on with an episode that somebody else has heard so far, and whose newest observation is given."""
+        self._open = Record(obs=obs, received_s=now_s)
+
     def forget_observation(self) -> None:
         """Have no observation until the game sends the next one."""
         self._open = replace(self._open, obs=None)

@@ -18,6 +18,7 @@ from envs.roblox.counters import Counters
 from envs.roblox.detection import Detection
 from envs.roblox.fitting import Fitting
 from envs.roblox.latency import LatencyTracker
+from envs.roblox.restarts import Answers
 from envs.roblox.ticks import Tick, Vector, read_tick
 from envs.roblox.widths import AUTO, CAR16, NUM_ACTIONS, V0, V1, V2
 
@@ -77,10 +78,12 @@ class Game:
         if sum(cars_per_env) > MOST_CARS or min(cars_per_env, default=0) < 1:
             raise ConfigError(f"Expected 1 to {MOST_CARS} cars in a game, got envs of {list(cars_per_env)} cars.")
         self.settings, self.cars_per_env = settings, tuple(cars_per_env)
-        self.counters = Counters()
+        self.counters, self._answers = Counters(), Answers()
         self.env_ids = [make_id() for _ in cars_per_env]
         pairs = zip(self.env_ids, cars_per_env, strict=True)
-        self.envs = [[Car(number, env_id, self.counters) for number in range(count)] for env_id, count in pairs]
+        self.envs = [
+            [Car(number, env_id, self.counters, self._answers) for number in range(count)] for env_id, count in pairs
+        ]
         self.cars = [car for env in self.envs for car in env]
         self._by_id = {car.id: car for car in self.cars}
         self.fitting = Fitting(settings.obs_preset, settings.dialect, self.counters, is_strict=settings.strict_width)
@@ -94,6 +97,7 @@ class Game:
         self._outbox: list[dict[str, Any]] = []
         self._is_set_up = False
         self._released_s = self._sent_s = self._tick_s = self._moving_s = 0.0
+        self._freeze_sent_s: float | None = None
 
     @property
     def dialect(self) -> str | None:
@@ -111,12 +115,34 @@ class Game:
         self.counters.connections += 1
         self.is_connected, self.is_frozen, self.is_stalled, self._is_set_up = True, False, False, False
         self._released_s = self._sent_s = self._tick_s = self._moving_s = now_s
+        self._freeze_sent_s = None
         for car in self.cars:
             car.forget()
         first = self.envs[0]
         self._detection = Detection(self.settings.dialect, self.env_ids[0], [car.id for car in first])
         self._outbox = self._detection.begin(now_s)
         self._set_up_once(now_s)
+
+    def condition(self) -> dict[str, Any]:
+        """Return how a connected game stands, plain: what a recording that begins now has to know of the past."""
+        return {
+            "dialect": self.dialect,
+            "is_frozen": self.is_frozen,
+            "width": self.fitting.width,
+            "cars": [car.condition() for car in self.cars],
+        }
+
+    def resume(self, condition: dict[str, Any], now_s: float) -> None:
+        """Stand as `condition` says, as if the game had been heard all along."""
+        self.connected(now_s)
+        self.fitting.width = condition["width"]
+        if condition["dialect"] is None or self._detection is None:
+            return
+        self._detection.dialect = condition["dialect"]
+        self._set_up_once(now_s)
+        self.is_frozen, self._outbox = condition["is_frozen"], []
+        for car, one in zip(self.cars, condition["cars"], strict=True):
+            car.resume(one, now_s)
 
     def disconnected(self, now_s: float, reason: str) -> None:
         """End all episodes: the game is lost."""
@@ -162,6 +188,8 @@ class Game:
         if sent:
             self._sent_s = now_s
             self._detection.sent(sent, now_s)
+            if messages.freeze_command(True) in sent:
+                self._freeze_sent_s = now_s
             self._write(now_s, "sent", sent)
         return sent
 
@@ -236,10 +264,15 @@ class Game:
         self.hello = self._detection.hello
         if tick.pong_s is not None and now_s - tick.pong_s >= 0.0:
             self.round_trips.add(now_s - tick.pong_s)
+            for car in self.cars:
+                car.answered(tick.pong_s)
         if tick.is_tick:
             self._tick_s = now_s
             self.counters.ticks += 1
             self.counters.empty_ticks += int(tick.is_list)
+        if tick.is_list and self._freeze_sent_s is not None:
+            self._answers.add(now_s - self._freeze_sent_s)
+            self._freeze_sent_s = None
         if self._is_set_up:
             self._update_stall(now_s)
         for car_id, entry in tick.entries.items():
@@ -306,8 +339,12 @@ class Game:
             cars = [car for car in env if car.wants_reset]
             if cars:
                 self._outbox.append(messages.agents_command(name, env_id, [car.id for car in cars]))
-            for car in cars:
-                car.sent(now_s, is_reset=True)
+        reset = [car for car in self.cars if car.wants_reset]
+        is_pinged = self.dialect == V2 and any(car.is_restarted for car in reset)
+        if is_pinged:
+            self._outbox.append(messages.ping_command(now_s))
+        for car in reset:
+            car.sent(now_s, is_reset=True, is_pinged=is_pinged)
 
     def _respawn_if_unseen(self, car: Car, now_s: float) -> None:
         if car.seen_s is None:
