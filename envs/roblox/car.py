@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from envs.roblox.counters import Counters
+from envs.roblox.echo import Echo
 from envs.roblox.fitting import Fitting
 from envs.roblox.fold import LAST, NEWEST, PREVIOUS, CarFold, Record
 from envs.roblox.messages import car_id
@@ -33,7 +34,7 @@ class Car:
         id: as the game knows it.
         env_id: of its env.
         fold: what was heard and not read.
-        fresh: entries since the last action was sent.
+        fresh: entries since the last action was sent, and that know it, where they say.
         seen_s: when the last entry came, or when it was spawned.
         respawns: in a row without an entry.
         wants_reset: a reset is to be sent.
@@ -55,7 +56,7 @@ class Car:
         self._counters, self._answers = counters, answers
         self._is_ended = False  # v0: it repeats its end until it is reset
         self._reset_sent_s: float | None = None
-        self._restart = Restart()
+        self._restart, self._echo = Restart(), Echo()
 
     @property
     def is_absent(self) -> bool:
@@ -71,6 +72,7 @@ class Car:
         """Know nothing of the game any more: the connection is a new one."""
         self._is_ended, self._reset_sent_s = False, None
         self._restart.end()
+        self._echo = Echo()
         self.wants_reset, self.is_known, self.seen_s = False, False, None
         self.way = Way()
 
@@ -118,6 +120,10 @@ class Car:
             self._reset_sent_s = now_s
             self._restart.sent(now_s, self._answers.longest_s, is_pinged=is_pinged)
 
+    def acted(self) -> None:
+        """Note that an action was sent, by us or for want of one."""
+        self._echo.acted()
+
     def answered(self, pong_s: float) -> None:
         """Take the game's answer to a ping."""
         self._restart.answered(pong_s)
@@ -142,6 +148,11 @@ class Car:
         self.seen(now_s)
         self._counters.nonfinite += entry.nonfinite
         self._counters.malformed += entry.malformed
+        if self._echo.is_repeated(entry):
+            self._counters.doubled += 1
+            self.fold.drop(entry.reward)
+            return
+        is_fresh = self._echo.is_fresh(entry)
         if self._is_passed_over(entry, now_s):
             return
         velocity = fitting.velocity(entry.obs, dialect)
@@ -156,7 +167,7 @@ class Car:
         if entry.is_end:
             self._end(record, entry, dialect, fitting, is_stalled=is_stalled)
             return
-        self.fresh += 1
+        self.fresh += int(is_fresh)
         lap_time_s = self.way.add(entry, velocity, dialect)
         record.info.update(lap=self.way.lap, progress=self.way.progress, velocity=velocity)
         if lap_time_s is not None:

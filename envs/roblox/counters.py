@@ -16,6 +16,7 @@ class Counters:
         nonfinite: numbers that became 0.
         unknown_ids: entries of cars that are not ours.
         wrong_widths: observations that were padded or cut.
+        doubled: entries of a tick that came before.
         repeated: entries of v0 cars that waited for their reset.
         respawns: of cars that were not seen for long.
         resets_repeated: v0's RESET, sent again.
@@ -31,6 +32,7 @@ class Counters:
     nonfinite: int = 0
     unknown_ids: int = 0
     wrong_widths: int = 0
+    doubled: int = 0
     repeated: int = 0
     respawns: int = 0
     resets_repeated: int = 0

@@ -96,7 +96,7 @@ class Game:
         self._detection: Detection | None = None
         self._outbox: list[dict[str, Any]] = []
         self._is_set_up = False
-        self._released_s = self._sent_s = self._tick_s = self._moving_s = 0.0
+        self._released_s = self._sent_s = self._pinged_s = self._tick_s = self._moving_s = 0.0
         self._freeze_sent_s: float | None = None
 
     @property
@@ -114,7 +114,7 @@ class Game:
         self._write(now_s, "connected", None)
         self.counters.connections += 1
         self.is_connected, self.is_frozen, self.is_stalled, self._is_set_up = True, False, False, False
-        self._released_s = self._sent_s = self._tick_s = self._moving_s = now_s
+        self._released_s = self._sent_s = self._pinged_s = self._tick_s = self._moving_s = now_s
         self._freeze_sent_s = None
         for car in self.cars:
             car.forget()
@@ -182,9 +182,13 @@ class Game:
         if self._is_set_up:
             self._update_stall(now_s)
             self._reset_cars(now_s)
-        if not self._outbox and now_s - self._sent_s >= self.settings.ping_s:
+        since_s = self._pinged_s if self.dialect == V2 else self._sent_s  # v2 answers: its round trips are measured
+        if now_s - since_s >= self.settings.ping_s:
             self._outbox.append(messages.ping_command(now_s))
         sent, self._outbox = self._outbox, []
+        for command in sent:
+            if command[messages.COMMAND] == messages.PING:  # it may have waited
+                command[messages.DATA][messages.TIME] = self._pinged_s = now_s
         if sent:
             self._sent_s = now_s
             self._detection.sent(sent, now_s)
@@ -262,10 +266,11 @@ class Game:
         if before == V0 and self._detection.dialect != V0:
             self._outbox.append(messages.collisions_command(self.settings.collisions))
         self.hello = self._detection.hello
+        self._compare_width(tick.hello)
         if tick.pong_s is not None and now_s - tick.pong_s >= 0.0:
             self.round_trips.add(now_s - tick.pong_s)
-            for car in self.cars:
-                car.answered(tick.pong_s)
+            for one in self.cars:
+                one.answered(tick.pong_s)
         if tick.is_tick:
             self._tick_s = now_s
             self.counters.ticks += 1
@@ -291,6 +296,12 @@ class Game:
             for car in self.cars:
                 car.action = NEUTRAL
             self._outbox += self._actions()
+
+    def _compare_width(self, hello: dict[str, Any] | None) -> None:
+        """Complain at once about a width that a hello says and the env does not have."""
+        told = None if hello is None else hello.get("obs_dim")
+        if self.dialect is not None and isinstance(told, int) and not isinstance(told, bool):
+            self.fitting.hello(told, self.dialect)
 
     def _doubt_dialect(self, end_reward: float) -> None:
         """Say so once when an end pays what another dialect would."""
@@ -366,6 +377,9 @@ class Game:
 
     def _actions(self) -> list[dict[str, Any]]:
         """Return an ACTION for each env that has cars in the game."""
+        for car in self.cars:
+            if car.is_known:
+                car.acted()
         known = [{car.id: car.action.tolist() for car in env if car.is_known} for env in self.envs]
         pairs = zip(self.env_ids, known, strict=True)
         return [messages.action_command(env_id, actions) for env_id, actions in pairs if actions]

@@ -266,3 +266,38 @@ def test_v0_repeats_its_end_which_counts_once_and_is_reset_again_after_a_second(
     account = env.account()
     assert account["delivered"] == -10.0
     assert account["dropped"] == -190.0
+
+
+@pytest.mark.point("roblox", 18)
+def test_games_of_two_widths_have_that_of_the_first_and_say_both(scripted, entry, forwards, caplog):
+    from envs.roblox.vector import RobloxVectorEnv
+
+    world = scripted(1, games=2, obs_preset="auto")
+    wide, narrow = ({car.id: entry(width=width) for car in game.cars} for width, game in zip((22, 16), world.games))
+    world.idle = [lambda game: wide, lambda game: narrow]
+    env = RobloxVectorEnv(2, world=world, obs_preset="auto", actions="game")
+    assert env.single_observation_space.shape == (22,)
+    seen, _ = env.reset()
+    assert seen.tolist() == [[0.5] * 22, [0.5] * 16 + [0.0] * 6]
+    seen, *_ = env.step(forwards(2))
+    assert seen.shape == (2, 22)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "16 numbers" in warnings[0]
+    assert "had 22" in warnings[0]
+    strict = scripted(1, games=2, obs_preset="auto", strict_width=True)
+    strict.idle = world.idle
+    with pytest.raises(ValueError, match=r"16 numbers.*had 22"):
+        RobloxVectorEnv(2, world=strict, obs_preset="auto", strict_width=True)
+
+
+@pytest.mark.point("roblox", 18)
+def test_a_hello_of_another_width_is_said_before_any_observation(scripted, caplog):
+    world = scripted(1, dialect="auto")
+    world.games[0].heard({"__hello": {"protocol": 2, "obs_dim": 16}}, world.now())
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "16 numbers" in warning
+    assert "22" in warning
+    world = scripted(1, dialect="auto", strict_width=True)
+    world.games[0].heard({"__hello": {"protocol": 1, "obs_dim": 19}}, world.now())  # the action is added here
+    assert world.games[0].fitting.error is None
