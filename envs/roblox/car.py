@@ -19,6 +19,7 @@ RESET_AGAIN_S = 1.0  # v0: flags that are still up so long after a RESET
 NO_SHOW_S = 10.0  # without an entry, a car is respawned
 MOST_RESPAWNS = 3
 RETRY_S = 60.0  # between further ones
+_BLIND_TICKS = 15  # without an observation: none will come
 
 
 class Car:
@@ -53,6 +54,7 @@ class Car:
         self.is_known = False
         self.way = Way()
         self.action: Vector = np.zeros(NUM_ACTIONS, np.float32)
+        self._blind_ticks = 0
         self._counters, self._answers = counters, answers
         self._is_ended = False  # v0: it repeats its end until it is reset
         self._reset_sent_s: float | None = None
@@ -64,6 +66,11 @@ class Car:
         return self.respawns >= MOST_RESPAWNS
 
     @property
+    def is_blind(self) -> bool:
+        """Whether the game tells of it, again and again, and never what it observes."""
+        return self._blind_ticks >= _BLIND_TICKS
+
+    @property
     def has_begun(self) -> bool:
         """Whether there is an observation of the running episode."""
         return self.fold.newest.obs is not None and not self._is_ended
@@ -72,6 +79,7 @@ class Car:
         """Know nothing of the game any more: the connection is a new one."""
         self._is_ended, self._reset_sent_s = False, None
         self._restart.end()
+        self._blind_ticks = 0
         self._echo = Echo()
         self.wants_reset, self.is_known, self.seen_s = False, False, None
         self.way = Way()
@@ -155,6 +163,7 @@ class Car:
         is_fresh = self._echo.is_fresh(entry)
         if self._is_passed_over(entry, now_s):
             return
+        self._blind_ticks = self._blind_ticks + 1 if entry.obs is None else 0
         velocity = fitting.velocity(entry.obs, dialect)
         record = Record(
             obs=fitting.fit(entry.obs, self.action, dialect),

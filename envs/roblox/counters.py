@@ -21,6 +21,7 @@ class Counters:
         respawns: of cars that were not seen for long.
         resets_repeated: v0's RESET, sent again.
         connections: of the game so far.
+        losses: of connections.
         stalls: times that nobody drove.
     """
 
@@ -37,6 +38,7 @@ class Counters:
     respawns: int = 0
     resets_repeated: int = 0
     connections: int = 0
+    losses: int = 0
     stalls: int = 0
 
     def as_dict(self) -> dict[str, int]:

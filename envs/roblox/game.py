@@ -70,6 +70,7 @@ class Game:
         is_stalled: nobody drives; what happens now is not learned from.
         hello: what it said of itself.
         fault: why it was lost, in words; None: it was not.
+        last_dialect: what the connection that was lost spoke.
         doubt: why it may speak another dialect; None: nothing says so.
         journal: called with everything that happens, for a recording.
     """
@@ -90,6 +91,7 @@ class Game:
         self.round_trips = LatencyTracker()
         self.is_connected = self.is_frozen = self.is_stalled = self.is_driven = False
         self.fault: str | None = None
+        self.last_dialect: str | None = None
         self.doubt: str | None = None
         self.hello: dict[str, Any] | None = None
         self.journal: Callable[[float, str, Any], None] | None = None
@@ -147,6 +149,8 @@ class Game:
     def disconnected(self, now_s: float, reason: str) -> None:
         """End all episodes: the game is lost."""
         self._write(now_s, "disconnected", reason)
+        self.counters.losses += 1
+        self.last_dialect = self.dialect
         self.is_connected = self.is_frozen = self._is_set_up = False
         self._detection, self._outbox, self.fault = None, [], reason
         for car in self.cars:

@@ -273,7 +273,9 @@ def test_games_of_two_widths_have_that_of_the_first_and_say_both(scripted, entry
     from envs.roblox.vector import RobloxVectorEnv
 
     world = scripted(1, games=2, obs_preset="auto")
-    wide, narrow = ({car.id: entry(width=width) for car in game.cars} for width, game in zip((22, 16), world.games))
+    wide, narrow = (
+        {car.id: entry(width=width) for car in game.cars} for width, game in zip((22, 16), world.games, strict=True)
+    )
     world.idle = [lambda game: wide, lambda game: narrow]
     env = RobloxVectorEnv(2, world=world, obs_preset="auto", actions="game")
     assert env.single_observation_space.shape == (22,)

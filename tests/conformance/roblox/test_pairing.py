@@ -213,6 +213,19 @@ def test_no_game_is_an_error_after_as_long_as_was_said(scripted, forwards):
     assert world.now() - began_s == pytest.approx(90.0, abs=TICK_S)
 
 
+def test_cars_that_observe_nothing_are_named_and_so_is_the_cause(scripted, entry, caplog):
+    from envs.roblox.vector import RobloxVectorEnv
+
+    caplog.set_level("INFO", logger="envs.roblox")
+    world = scripted(1, dialect="v0")
+    car = world.games[0].cars[0].id
+    world.idle = [lambda game: {car: {"reward": 0.0, "terminated": False, "truncated": False}}]
+    env = RobloxVectorEnv(1, world=world, dialect="v0", connect_timeout_s=40.0)
+    with pytest.raises(SimulatorUnavailable, match=f"observations of {car}.*have no obs.*rays"):
+        env.reset()
+    assert any(car in record.getMessage() for record in caplog.records)
+
+
 @pytest.mark.point("roblox", 25)
 def test_without_any_game_for_two_minutes_it_says_so_and_waits(scripted, forwards, caplog):
     from envs.roblox.vector import RobloxVectorEnv
