@@ -37,7 +37,7 @@ class Car:
         fold: what was heard and not read.
         fresh: entries since the last action was sent, and that know it, where they say.
         seen_s: when the last entry came, or when it was spawned.
-        respawns: in a row without an entry.
+        respawns: in a row without an entry; more than `MOST_RESPAWNS`: the last of them was waited for too.
         wants_reset: a reset is to be sent.
         is_known: the game has it: it was in a tick of this connection.
         way: of the running episode.
@@ -63,7 +63,7 @@ class Car:
     @property
     def is_absent(self) -> bool:
         """Whether it was respawned often and did not come."""
-        return self.respawns >= MOST_RESPAWNS
+        return self.respawns > MOST_RESPAWNS
 
     @property
     def is_blind(self) -> bool:
@@ -94,7 +94,10 @@ class Car:
             "is_ended": self._is_ended,
             "is_shown": self.fold.is_shown,
             "has_acted": self.fold.has_acted,
-            "is_restarted": self._restart.is_open,
+            "reset_sent_s": self._reset_sent_s,
+            "seen_s": self.seen_s,
+            "restart": vars(self._restart).copy(),
+            "echo": vars(self._echo).copy(),
             "wants_reset": self.wants_reset,
             "respawns": self.respawns,
         }
@@ -104,9 +107,10 @@ class Car:
         obs = condition["obs"]
         self.fold.resume(None if obs is None else np.array(obs, np.float32), now_s)
         self.fold.is_shown, self.fold.has_acted = condition["is_shown"], condition["has_acted"]
-        if condition["is_restarted"]:
-            self._restart.begin()
-        self.wants_reset = condition["wants_reset"]
+        vars(self._restart).update(condition["restart"])
+        vars(self._echo).update(condition["echo"])
+        self.wants_reset, self.seen_s = condition["wants_reset"], condition["seen_s"]
+        self._reset_sent_s = condition["reset_sent_s"]
         self.action = np.array(condition["action"], np.float32)
         self.is_known, self._is_ended = condition["is_known"], condition["is_ended"]
         self.respawns = condition["respawns"]

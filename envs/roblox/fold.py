@@ -11,6 +11,7 @@ from envs.remote.fold import Account
 from envs.roblox.ticks import Vector
 
 NEWEST, LAST, PREVIOUS = "obs", "last_observation", "previous"  # what a final observation is
+UNDRIVEN = "undriven"  # reason of an end before the first action
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class CarFold:
         dropped: those of whole episodes that nobody drove or read, of stalls, and after ends that repeat.
         pre_action: those of episodes that were not driven yet.
         ends_folded: episodes that ended while the end before was not read.
-        empty_episodes: episodes that ended before their first action.
+        empty_episodes: episodes that ended before they were shown; one that was shown and not driven is truncated.
         is_shown: the reader was told of the running episode, by `begin`.
         has_acted: the reader has acted in it.
     """
@@ -179,8 +180,12 @@ class CarFold:
             self.ends_folded += 1
             self.dropped.add(record.ticks, record.reward)
         elif not self.has_acted:
-            self.empty_episodes += 1
             self.pre_action.add(record.ticks, record.reward)
+            if self.is_shown:  # the reader is about to act on what it was shown: the next episode is another one
+                reason = record.reason or UNDRIVEN
+                self._ended = replace(record, reward=0.0, ticks=0, terminated=False, truncated=True, reason=reason)
+            else:
+                self.empty_episodes += 1
         else:
             self._ended = record
         self._begin_anew(first, record.received_s)

@@ -131,6 +131,7 @@ class Game:
             "dialect": self.dialect,
             "is_frozen": self.is_frozen,
             "width": self.fitting.width,
+            "answers_s": list(self._answers.recent_s),
             "cars": [car.condition() for car in self.cars],
         }
 
@@ -138,6 +139,7 @@ class Game:
         """Stand as `condition` says, as if the game had been heard all along."""
         self.connected(now_s)
         self.fitting.width = condition["width"]
+        self._answers.recent_s.extend(condition["answers_s"])
         if condition["dialect"] is None or self._detection is None:
             return
         self._detection.dialect = condition["dialect"]
@@ -367,17 +369,20 @@ class Game:
         unseen_s = now_s - max(car.seen_s, self._moving_s)
         if unseen_s < (RETRY_S if car.is_absent else NO_SHOW_S):
             return
-        self.counters.respawns += 1
         car.end("stale", now_s)
-        car.wants_reset, car.respawns = True, car.respawns + 1
-        if car.respawns == MOST_RESPAWNS:
-            logger.error(
-                "%s of env %s did not appear after %d respawns; the other cars go on. Has the track as many spawn "
-                "points as cars (env.cars)?",
-                car.id,
-                car.env_id,
-                MOST_RESPAWNS,
-            )
+        car.respawns += 1
+        if car.respawns != MOST_RESPAWNS + 1:
+            self.counters.respawns += 1
+            car.wants_reset = True
+            return
+        self._write(now_s, "sent", [])  # a recording is to know when it was given up
+        logger.error(
+            "%s of env %s did not appear after %d respawns; the other cars go on. Has the track as many spawn points "
+            "as cars (env.cars)?",
+            car.id,
+            car.env_id,
+            MOST_RESPAWNS,
+        )
 
     def _actions(self) -> list[dict[str, Any]]:
         """Return an ACTION for each env that has cars in the game."""

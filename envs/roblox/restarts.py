@@ -7,19 +7,23 @@ _SAME_S = 1e-3  # games may write times with fewer digits
 
 
 class Answers:
-    """How long games of old dialects took to show that they had heard a command; pings they do not answer."""
+    """How long a game of an old dialect took to show that it had heard a command; pings it does not answer.
+
+    Attributes:
+        recent_s: the last ones.
+    """
 
     def __init__(self) -> None:
-        self._recent_s: deque[float] = deque(maxlen=8)
+        self.recent_s: deque[float] = deque(maxlen=8)
 
     def add(self, latency_s: float) -> None:
         """Count one: from the command to the first tick that shows it."""
-        self._recent_s.append(latency_s)
+        self.recent_s.append(latency_s)
 
     @property
     def longest_s(self) -> float:
         """The longest of the last ones, a second at most; 0 without any."""
-        return min(max(self._recent_s, default=0.0), NO_ANSWER_S)
+        return min(max(self.recent_s, default=0.0), NO_ANSWER_S)
 
 
 class Restart:
