@@ -1,5 +1,6 @@
 """One car of a game: what its entries mean in each dialect, from its spawn to its ends and resets."""
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -10,15 +11,21 @@ from envs.roblox.echo import Echo
 from envs.roblox.fitting import Fitting
 from envs.roblox.fold import LAST, NEWEST, PREVIOUS, CarFold, Record
 from envs.roblox.messages import car_id
-from envs.roblox.progress import Way
+from envs.roblox.progress import Way, pays_for_more
 from envs.roblox.restarts import Answers, Restart
 from envs.roblox.ticks import Entry, Vector
-from envs.roblox.widths import NUM_ACTIONS, V0, V2
+from envs.roblox.widths import NUM_ACTIONS, V0, V1, V2
+
+logger = logging.getLogger(__name__)
 
 RESET_AGAIN_S = 1.0  # v0: flags that are still up so long after a RESET
 NO_SHOW_S = 10.0  # without an entry, a car is respawned
 MOST_RESPAWNS = 3
 RETRY_S = 60.0  # between further ones
+_PLACES = (
+    "The game's rewards are for more than the way (TerminateAll: places in a race): laps and progress are not told any "
+    "more, unless the game tells them itself, as the companion sample does."
+)
 _BLIND_TICKS = 15  # without an observation: none will come
 
 
@@ -178,14 +185,27 @@ class Car:
             received_s=now_s,
         )
         if entry.is_end:
-            self._end(record, entry, dialect, fitting, is_stalled=is_stalled)
+            if dialect == V2 and entry.last_observation is not None:
+                velocity = fitting.velocity(entry.last_observation, dialect)
+            self._end(record, entry, velocity, dialect, fitting, is_stalled=is_stalled)
             return
         self.fresh += int(is_fresh)
-        lap_time_s = self.way.add(entry, velocity, dialect)
-        record.info.update(lap=self.way.lap, progress=self.way.progress, velocity=velocity)
-        if lap_time_s is not None:
-            record.events["lap_time_s"] = lap_time_s
+        self._follow(entry, record, velocity, dialect)
         self.fold.add(record, is_stalled=is_stalled)
+
+    def _follow(self, entry: Entry, record: Record, velocity: float, dialect: str) -> None:
+        """Write down how far the car has come, as far as the game tells, or its rewards do."""
+        tells = entry.tells_way
+        if not tells and pays_for_more(entry, velocity, dialect):
+            self._counters.foreign_rewards += 1
+            if self._counters.foreign_rewards == 1:
+                logger.warning(_PLACES)
+        if tells or not self._counters.foreign_rewards:
+            lap_time_s = self.way.add(entry, velocity, dialect)
+            record.info.update(lap=self.way.lap, progress=self.way.progress)
+            if lap_time_s is not None:
+                record.events["lap_time_s"] = lap_time_s
+        record.info["velocity"] = velocity
 
     def _is_passed_over(self, entry: Entry, now_s: float) -> bool:
         """Drop entries that belong to no episode: of v0 until a reset took effect, of all those before a restart."""
@@ -204,7 +224,9 @@ class Car:
             return True
         return False
 
-    def _end(self, record: Record, entry: Entry, dialect: str, fitting: Fitting, *, is_stalled: bool) -> None:
+    def _end(
+        self, record: Record, entry: Entry, velocity: float, dialect: str, fitting: Fitting, *, is_stalled: bool
+    ) -> None:
         """Close the episode with its true final observation, which each dialect has elsewhere, or not at all."""
         before = self.fold.newest
         first = None if dialect == V0 else fitting.fit(entry.obs, np.zeros(NUM_ACTIONS, np.float32), dialect)
@@ -213,7 +235,11 @@ class Car:
             final, kind = record.obs, NEWEST
         elif dialect == V2 and entry.last_observation is not None:
             final, kind = fitting.fit(entry.last_observation, self.action, dialect), LAST
-        self.fold.add(replace(record, obs=final, final_kind=kind, info=before.info), first=first, is_stalled=is_stalled)
+        record.info.update(before.info)
+        # A penalty says nothing of the way; v1 pays one for every end.
+        if entry.tells_way or (entry.truncated and not entry.terminated and dialect != V1):
+            self._follow(entry, record, velocity, dialect)
+        self.fold.add(replace(record, obs=final, final_kind=kind), first=first, is_stalled=is_stalled)
         self.way = Way()
         self.action = np.zeros(NUM_ACTIONS, np.float32)
         if dialect == V0:

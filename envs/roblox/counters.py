@@ -17,6 +17,7 @@ class Counters:
         unknown_ids: entries of cars that are not ours.
         wrong_widths: observations that were padded or cut.
         doubled: entries of a tick that came before.
+        foreign_rewards: of v2, for something else than way: laps are not told any more.
         repeated: entries of v0 cars that waited for their reset.
         respawns: of cars that were not seen for long.
         resets_repeated: v0's RESET, sent again.
@@ -34,6 +35,7 @@ class Counters:
     unknown_ids: int = 0
     wrong_widths: int = 0
     doubled: int = 0
+    foreign_rewards: int = 0
     repeated: int = 0
     respawns: int = 0
     resets_repeated: int = 0

@@ -30,6 +30,7 @@ CHECKS = (
     "numbers",
     "tick rate",
     "driving",
+    "laps",
     "freeze",
     "round trip",
     "account",
@@ -109,6 +110,7 @@ def _look(env: RobloxVectorEnv, game: Game, place: str, seconds: float, *, may_f
     yield _numbers(game, place)
     yield _rate(watched, place)
     yield _driving(watched, place)
+    yield _laps(game, place)
     if not may_freeze or not game.is_running:
         yield Finding(place, "freeze", "the game is gone" if may_freeze else "time waits anyway", SKIPPED)
     else:
@@ -229,6 +231,13 @@ def _driving(watched: _Watched, place: str) -> Finding:
         cure = "Do the cars hang, or does an autopilot of the game's own hold them? Watch in Studio what they do."
         return Finding(place, "driving", told, PROBLEM, cure)
     return Finding(place, "driving", told)
+
+
+def _laps(game: Game, place: str) -> Finding:
+    if game.counters.foreign_rewards:
+        cure = "Switch TerminateAll off, or have the game tell info {lap, progress}: examples/roblox/ shows how."
+        return Finding(place, "laps", "not told: rewards are for places in a race too", WARNING, cure)
+    return Finding(place, "laps", "told by the game, or undone from its rewards")
 
 
 def _frozen(env: RobloxVectorEnv, game: Game, place: str) -> Finding:

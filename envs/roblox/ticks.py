@@ -48,6 +48,11 @@ class Entry:
         """Whether an episode ended in this tick."""
         return self.terminated or self.truncated
 
+    @property
+    def tells_way(self) -> bool:
+        """Whether the game says how far the car has come."""
+        return "progress" in self.info and "lap" in self.info
+
 
 @dataclass
 class Tick:
