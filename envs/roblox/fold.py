@@ -97,20 +97,21 @@ class CarFold:
         self.sent.add(1, record.reward)
         if is_stalled:
             self.dropped.add(1, record.reward)
-            record = replace(record, reward=0.0, ticks=0)
-            if record.is_end:
-                record = replace(record, terminated=False, truncated=True, reason="stall")
-        else:
-            record = replace(record, ticks=1)
-        summed = replace(
-            record,
-            obs=self._open.obs if record.obs is None else record.obs,
-            reward=self._open.reward + record.reward,
-            ticks=self._open.ticks + record.ticks,
-            events=self._open.events | record.events,
-            truncated=record.truncated and not record.terminated,
+        before, is_end = self._open, record.is_end
+        terminated = record.terminated and not is_stalled
+        summed = Record(
+            obs=before.obs if record.obs is None else record.obs,
+            reward=before.reward if is_stalled else before.reward + record.reward,
+            ticks=before.ticks if is_stalled else before.ticks + 1,
+            terminated=terminated,
+            truncated=is_end and not terminated,
+            final_kind=record.final_kind,
+            reason="stall" if is_stalled and is_end else record.reason,
+            received_s=record.received_s,
+            info=record.info,
+            events=before.events | record.events if record.events else before.events,
         )
-        if summed.is_end:
+        if is_end:
             self._close(summed, first)
         else:
             self._open = summed
@@ -155,7 +156,7 @@ class CarFold:
             self.is_shown = False
         else:
             taken = self._open
-            self._open = replace(taken, reward=0.0, ticks=0, events={})
+            self._open = Record(obs=taken.obs, received_s=taken.received_s, info=taken.info)
         self.delivered.add(taken.ticks, taken.reward)
         return taken
 

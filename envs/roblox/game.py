@@ -348,7 +348,8 @@ class Game:
         if self.is_frozen or self.dialect is None:
             return
         for car in self.cars:
-            self._respawn_if_unseen(car, now_s)
+            if car.seen_s is not None and now_s - car.seen_s >= NO_SHOW_S:
+                self._respawn_if_unseen(car, car.seen_s, now_s)
         if not any(car.wants_reset for car in self.cars):
             return
         name = messages.RESET if self.dialect == V0 else messages.RESET_AGENTS
@@ -363,10 +364,8 @@ class Game:
         for car in reset:
             car.sent(now_s, is_reset=True, is_pinged=is_pinged)
 
-    def _respawn_if_unseen(self, car: Car, now_s: float) -> None:
-        if car.seen_s is None:
-            return
-        unseen_s = now_s - max(car.seen_s, self._moving_s)
+    def _respawn_if_unseen(self, car: Car, seen_s: float, now_s: float) -> None:
+        unseen_s = now_s - max(seen_s, self._moving_s)
         if unseen_s < (RETRY_S if car.is_absent else NO_SHOW_S):
             return
         car.end("stale", now_s)
