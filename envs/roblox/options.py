@@ -78,6 +78,8 @@ class Options:
         check_range("max_speed_mps", self.max_speed_mps, 0.1, 1000.0)
         if self.ping_s >= 20.0:
             raise ConfigError(f"env.ping_s={self.ping_s:g}: games close a connection that is silent for 20 s.")
+        if self.traffic is not None and self.twin == LOCKSTEP:
+            raise ConfigError("env.traffic records what is said over sockets: choose env.twin=true, or a game.")
         taken = [name for name in ("dialect", "vehicle", "seed") if name in self.twin_game]
         if taken:
             raise ConfigError(f"env.twin_game has {', '.join(taken)}: say env.dialect, env.obs_preset or a seed.")

@@ -28,6 +28,13 @@ def test_a_fragment_is_waited_for_longer_than_a_game(compose, tiny_plan, words):
     assert chosen.sample_timeout_s == 4.0
 
 
+def test_a_runner_that_needs_its_game_to_be_built_is_given_as_long(compose, tiny_plan):
+    words = ("env=roblox", "model=mlp", "algo=ppo")
+    usual = build_config(compose(*words), tiny_plan()).env_runner_restore_timeout_s
+    looking = build_config(compose(*words, "env.obs_preset=auto"), tiny_plan()).env_runner_restore_timeout_s
+    assert looking - usual == WAITS_S
+
+
 def test_who_waits_for_no_game_is_given_up_as_soon_as_any_env(compose, tiny_plan):
     words = ("model=mlp", "algo=ppo")
     usual = build_config(compose("env=dummy", *words), tiny_plan()).sample_timeout_s
