@@ -3,8 +3,9 @@
 The cars are those of twins in another process, which connect over sockets as the game does; here is the server, and a
 driver that steers by rays. A step's latency is from its call, right after the one before it, to its return: the game's
 15 ticks a second make that 67 ms. An observation's age is from its tick's arrival to the step's return. Processor time
-is of whole processes, in cores. `--hours 1 --speed 20` looks at memory in three minutes, `--lockstep` at how fast
-twins are without sockets.
+is of whole processes, in cores. `--hours 1 --speed 20` looks at memory instead, over an hour of the game: its ticks are
+counted, so that a machine that cannot keep up takes longer and measures no less. `--lockstep` looks at how fast twins
+are without sockets.
 """
 
 import argparse
@@ -16,18 +17,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import psutil
 
+from benchmarks.roblox_driver import actions_of
 from benchmarks.setting import table
 from envs.roblox.messages import SPAWN_AGENTS, action_command, agents_command, car_id
+from envs.roblox.progress import TICK_S
 from envs.roblox.twin.game import RobloxGame
 from envs.roblox.vector import RobloxVectorEnv
 
 WARM_UP_S = 5.0
 _SETTLED_H = 1.0 / 6.0  # of the game, before memory is looked at
 _LOOK_S = 20.0  # of the game, between two looks
-_RIGHT, _LEFT = 3, 4  # car16's rays at 45 degrees
 
 
 @contextlib.contextmanager
@@ -41,13 +42,6 @@ def twins(url: str, games: int, speed: float, spawns: int) -> Iterator[psutil.Pr
     finally:
         process.terminate()
         process.wait(20.0)
-
-
-def actions_of(observations: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return `(N, 3)` steer, pedal and nitro: away from the nearer wall, at most of the throttle."""
-    steer = 12.0 * (observations[:, _RIGHT] - observations[:, _LEFT])
-    calm = np.full(len(observations), 0.7)
-    return np.stack([np.clip(steer, -1.0, 1.0), calm, -np.ones(len(observations))], axis=1).astype(np.float32)
 
 
 def percentiles(values: list[float]) -> str:
@@ -88,14 +82,14 @@ def load(env: RobloxVectorEnv, game: psutil.Process, seconds: float, speed: floa
     ]
 
 
-def memory(env: RobloxVectorEnv, game: psutil.Process, hours: float, speed: float) -> list[list[str]]:
+def memory(env: RobloxVectorEnv, game: psutil.Process, hours: float) -> list[list[str]]:
     """Drive for so many hours of the game; return a row for each process."""
     observations, _ = env.reset(seed=0)
     watched = {"server": psutil.Process(), "twins": game}
     times: list[float] = []
     sizes: dict[str, list[float]] = {name: [] for name in watched}
-    began = time.perf_counter()
-    while (now_h := (time.perf_counter() - began) * speed / 3600.0) < hours:
+    began_h = _played_h(env)
+    while (now_h := _played_h(env) - began_h) < hours:
         observations, *_ = env.step(actions_of(observations))
         if not times or (now_h - times[-1]) * 3600.0 >= _LOOK_S:
             times.append(now_h)
@@ -146,6 +140,12 @@ def game_alone_s(cars: int, games: int, steps: int) -> float:
     return time.process_time() - began
 
 
+def _played_h(env: RobloxVectorEnv) -> float:
+    """Return how long the games have played, by the ticks that came of them."""
+    ticks = sum(game.counters.ticks for game in env.world.games)
+    return ticks * TICK_S / len(env.world.games) / 3600.0
+
+
 def _processor_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
@@ -181,8 +181,10 @@ def main() -> None:
         place = env.world.place.replace("NAME", "load")
         with twins(place, options.games, options.speed, max(32, options.cars_per_env)) as game:
             if options.hours:
-                rows = memory(env, game, options.hours, options.speed)
-                print(table(["process", "MB after 10 min", "MB at the end", "MB an hour of the game"], rows))
+                rows = memory(env, game, options.hours)
+                print(
+                    table(["process", "MB after 10 min", "MB at the end", "MB an hour of the game, after that"], rows)
+                )
             else:
                 titles = ["cars", "steps/s", "step, ms", "age of observation, ms", "ticks skipped / cars stale"]
                 row = load(env, game, options.seconds, options.speed)

@@ -12,6 +12,7 @@ from typing import Any
 from envs.app import OK, plain, run_app
 from envs.arguments import build_section, check_range, check_types
 from envs.errors import ConfigError
+from envs.heap import use_one_heap
 from envs.ports import ports_of
 
 _MOST = 32  # twins of one command
@@ -20,6 +21,7 @@ _TARGET = "_target_"
 
 def main(config: Any) -> int:
     """Start the twins, say where they are, and run until ctrl-C."""
+    use_one_heap()
     section = plain(config)
     logging.getLogger("envs").setLevel(logging.INFO)
     num_games, seconds = section["num_games"], section["seconds"]

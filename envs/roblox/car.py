@@ -19,9 +19,7 @@ from envs.roblox.widths import NUM_ACTIONS, V0, V1, V2
 logger = logging.getLogger(__name__)
 
 RESET_AGAIN_S = 1.0  # v0: flags that are still up so long after a RESET
-NO_SHOW_S = 10.0  # without an entry, a car is respawned
 MOST_RESPAWNS = 3
-RETRY_S = 60.0  # between further ones
 _PLACES = (
     "The game's rewards are for more than the way (TerminateAll: places in a race): laps and progress are not told any "
     "more, unless the game tells them itself, as the companion sample does."

@@ -11,6 +11,8 @@ class Counters:
         messages: text frames.
         ticks: of the game's clock.
         empty_ticks: those that were `[]`.
+        ticks_repeated: that came twice, of games that number theirs.
+        ticks_missed: that did not come, likewise.
         bad_messages: no JSON, too large, or no text.
         malformed: parts of another type than they should be.
         nonfinite: numbers that became 0.
@@ -20,6 +22,7 @@ class Counters:
         foreign_rewards: of v2, for something else than way: laps are not told any more.
         repeated: entries of v0 cars that waited for their reset.
         respawns: of cars that were not seen for long.
+        given_up: cars that did not appear after their last respawn.
         resets_repeated: v0's RESET, sent again.
         connections: of the game so far.
         losses: of connections.
@@ -29,6 +32,8 @@ class Counters:
     messages: int = 0
     ticks: int = 0
     empty_ticks: int = 0
+    ticks_repeated: int = 0
+    ticks_missed: int = 0
     bad_messages: int = 0
     malformed: int = 0
     nonfinite: int = 0
@@ -38,6 +43,7 @@ class Counters:
     foreign_rewards: int = 0
     repeated: int = 0
     respawns: int = 0
+    given_up: int = 0
     resets_repeated: int = 0
     connections: int = 0
     losses: int = 0

@@ -15,6 +15,7 @@ FROZEN_TICKS = 8  # that still have cars in them: the game does not know FREEZE
 FROZEN_S = 0.4  # in which they come; faster ones were under way
 PROBE_AGAIN_S = 10.0  # until the first car is asked for again
 
+_END_REWARDS = {-10.0: V0, -20.0: V1, -40.0: V2, -100.0: V2}
 WAITS_FOR_PONG, WAITS_FOR_CAR, WAITS_FOR_FREEZE, DONE = "pong", "car", "freeze", "done"
 
 
@@ -111,6 +112,16 @@ class Detection:
             logger.info("The game speaks %s, not %s.", dialect, self.dialect)
         self.dialect, self._state = dialect, DONE
         return [messages.freeze_command(False)] if was_frozen else []
+
+
+def doubt_of(end_reward: float, dialect: str | None) -> str | None:
+    """Return, and log, that an episode's end pays what another dialect would; None: it does not."""
+    likely = _END_REWARDS.get(end_reward)
+    if likely is None or likely == dialect:
+        return None
+    doubt = f"an episode's end paid {end_reward:g}, as {likely} does, and the game is taken for {dialect}"
+    logger.warning("%s. If episodes look wrong, choose env.dialect=%s.", doubt, likely)
+    return doubt
 
 
 def _dialect_of(hello: dict[str, Any] | None) -> str | None:

@@ -9,12 +9,13 @@ import numpy.typing as npt
 
 from envs.errors import SimulatorUnavailable
 from envs.findings import PROBLEM, SKIPPED, WARNING, Finding
+from envs.roblox.choices import options_of
 from envs.roblox.env import LOCKSTEP
 from envs.roblox.game import Game
 from envs.roblox.options import Options, open_world
 from envs.roblox.pairing import BLIND_CURE, CARS_CURE
 from envs.roblox.progress import TICK_S
-from envs.roblox.vector import RobloxVectorEnv, options_of
+from envs.roblox.vector import RobloxVectorEnv
 from envs.roblox.widths import V0, V2
 from envs.roblox.worlds import World
 

@@ -130,7 +130,7 @@ class RobloxEnv(gym.Env[Any, Any]):
         Raises:
             ConfigError: an argument has the wrong value.
         """
-        from envs.roblox.vector import options_of, spaces_of
+        from envs.roblox.choices import options_of, spaces_of
 
         options = options_of(arguments)
         return None if options.twin else spaces_of(options)
@@ -142,7 +142,7 @@ class RobloxEnv(gym.Env[Any, Any]):
         Raises:
             ConfigError: an argument has the wrong value.
         """
-        from envs.roblox.vector import options_of
+        from envs.roblox.choices import options_of
 
         return options_of(arguments).longest_wait_s
 

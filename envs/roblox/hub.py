@@ -1,50 +1,26 @@
-"""The server that games connect to: FastAPI on uvicorn in a thread of its own, and a seat for each game."""
+"""The server that games connect to: its pages, who may come in, and a seat for each game."""
 
 import asyncio
-import hmac
 import logging
-import re
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import fastapi
-import uvicorn
 
-from envs.errors import SimulatorUnavailable
 from envs.ports import listen_at
-from envs.roblox.connection import Connection
+from envs.roblox.admission import refusal
 from envs.roblox.game import Game
 from envs.roblox.latency import LatencyTracker
-from envs.roblox.messages import MAX_BYTES
 from envs.roblox.relay import hand_on
+from envs.roblox.seats import Seat, Seats
+from envs.roblox.web_server import START_S, WebServer
 
 logger = logging.getLogger(__name__)
 
-MODEL_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013  # codes that connections are closed with
-_START_S = 10.0
-_MOST_NAMES = 100  # that are remembered for `GET /`
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # where we reach a server that listens everywhere
-
-
-@dataclass
-class Seat:
-    """A game that may connect.
-
-    Attributes:
-        game: what is said and heard.
-        model_id: the policy that it must name; None: any.
-        connection: its connection; None: it is not there.
-        is_left: nobody drives it any more, for now.
-    """
-
-    game: Game
-    model_id: str | None
-    connection: Connection | None = None
-    is_left: bool = False
 
 
 class RobloxHub:
@@ -83,36 +59,11 @@ class RobloxHub:
         self.steps, self.transport = LatencyTracker(), LatencyTracker()
         self.speed = speed
         self._token, self._model_type, self._hands_on = token, model_type, hands_on
-        self._seats: list[Seat] = []
-        self._names: set[str] = set()
-        self._socket = listen_at(host, port, "The server of env=roblox")
-        name = self._socket.getsockname()
+        self._seats = Seats(self.condition, self.now, speed)
+        listening = listen_at(host, port, "The server of env=roblox")
+        name = listening.getsockname()
         self.address: tuple[str, int] = name[0], name[1]
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                self._app(),
-                ws="websockets-sansio",
-                ws_max_size=MAX_BYTES,
-                ws_ping_interval=None,  # whether Roblox answers the protocol's own pings is not known
-                log_config=None,
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._thread = threading.Thread(target=self._run, name="roblox-hub", daemon=True)
-        self._thread.start()
-        deadline = time.monotonic() + _START_S
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                self._socket.close()
-                raise SimulatorUnavailable(
-                    f"The server of env=roblox did not start at {host}:{port} within {_START_S:g} s. Are fastapi, "
-                    "uvicorn and websockets installed?"
-                )
-            time.sleep(0.005)
+        self._server = WebServer(self._app(), listening, f"{host}:{port}")
 
     @property
     def url(self) -> str:
@@ -130,45 +81,24 @@ class RobloxHub:
 
     def seat(self, games: Sequence[Game], model_id: str | None) -> list[Seat]:
         """Offer a seat to each of the games, which connect when they want."""
-        with self.condition:
-            seats = [Seat(game, model_id) for game in games]
-            for seat in seats:
-                seat.game.round_trips = self.transport
-            self._seats += seats
-            return seats
+        return self._seats.add(games, model_id, self.transport)
 
     def remove(self, seats: Sequence[Seat]) -> None:
         """Take seats away, and close the connections of those who sit there."""
-        with self.condition:
-            self._seats = [seat for seat in self._seats if seat not in seats]
-            for seat in seats:
-                if seat.connection is not None:
-                    seat.connection.close("nobody drives this game any more")
+        self._seats.remove(seats)
 
     def left_seats(self) -> list[Seat]:
         """Return the seats whose driver has left."""
-        with self.condition:
-            return [seat for seat in self._seats if seat.is_left]
+        return self._seats.left()
 
     def wake(self) -> None:
         """Have everything sent that games are to be told."""
-        for seat in self._seats:
-            if seat.connection is not None:
-                seat.connection.wake()
+        self._seats.wake()
 
     def close(self) -> None:
         """Stop listening, and close all connections; a second call does nothing."""
-        self.remove(list(self._seats))
-        self._server.should_exit = True
-        self._thread.join(5.0)
-        self._socket.close()
-
-    def _run(self) -> None:
-        async def serve() -> None:
-            self._loop = asyncio.get_running_loop()
-            await self._server.serve(sockets=[self._socket])
-
-        asyncio.run(serve())
+        self.remove(list(self._seats.all))
+        self._server.close()
 
     def _app(self) -> fastapi.FastAPI:
         app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -190,28 +120,29 @@ class RobloxHub:
 
     def _status(self) -> dict[str, Any]:
         with self.condition:
-            named = {seat.model_id for seat in self._seats if seat.model_id is not None}
             return {
                 "status": "running",
                 "model_type": self._model_type,
-                "available_models": sorted(named | self._names),
+                "available_models": self._seats.known_names(),
                 "mode": "train",
                 "latency_enabled": True,
-                "games": sum(seat.connection is not None for seat in self._seats),
-                "seats": len(self._seats),
+                "games": sum(seat.connection is not None for seat in self._seats.all),
+                "seats": len(self._seats.all),
             }
 
     async def _serve(self, websocket: fastapi.WebSocket, model_id: str) -> None:
-        refusal = self._refusal(websocket, model_id)
-        if refusal is not None:
-            logger.warning("A game was refused: %s.", refusal)
-            await websocket.close(POLICY_VIOLATION, refusal)
+        why = self._refusal(websocket, model_id)
+        if why is not None:
+            logger.warning("A game was refused: %s.", why)
+            await websocket.close(POLICY_VIOLATION, why)
             return
         await websocket.accept()
-        deadline = time.monotonic() + _START_S
-        while not self._seats and time.monotonic() < deadline:  # it is here before the env; a v0 game tries only once
+        deadline = time.monotonic() + START_S
+        while (
+            not self._seats.all and time.monotonic() < deadline
+        ):  # it is here before the env; a v0 game tries only once
             await asyncio.sleep(0.02)
-        seat = self._sit_down(websocket, model_id)
+        seat = self._seats.sit_down(websocket, model_id)
         if seat is None or seat.connection is None:
             host, port = self.address
             host = _HERE.get(host, host)
@@ -226,23 +157,12 @@ class RobloxHub:
             seat.connection = None
 
     def _refusal(self, websocket: fastapi.WebSocket, model_id: str) -> str | None:
-        if not MODEL_ID.fullmatch(model_id) or model_id in (".", ".."):
-            return "the name of a policy is 1 to 64 letters, digits, dots, dashes and underscores"
-        given = websocket.query_params.get("token", "")
-        if self._token is not None and not hmac.compare_digest(given.encode(), self._token.encode()):
-            return "it did not bring the token of this server as ?token=…"
-        with self.condition:
-            names = {seat.model_id for seat in self._seats}
-        if names and None not in names and model_id not in names:
-            return f"it names the policy {model_id}, and there is {', '.join(sorted(str(name) for name in names))}"
-        return None
-
-    def _sit_down(self, websocket: fastapi.WebSocket, model_id: str) -> Seat | None:
-        with self.condition:
-            if len(self._names) < _MOST_NAMES:
-                self._names.add(model_id)
-            for seat in self._seats:
-                if seat.connection is None and seat.model_id in (None, model_id):
-                    seat.connection = Connection(websocket, seat.game, self.condition, self.now, self.speed)
-                    return seat
-        return None
+        server = websocket.scope.get("server")
+        return refusal(
+            model_id,
+            names=self._seats.wanted_names(),
+            given_token=websocket.query_params.get("token", ""),
+            token=self._token,
+            origins=websocket.headers.getlist("origin"),
+            address=server[0] if server else "",
+        )

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 from envs.ports import ports_of
 from envs.remote.security import known_token
-from envs.roblox.hub import Seat
 from envs.roblox.hubs import claim, give_back, lease_hub
 from envs.roblox.options import Options, twin_class
+from envs.roblox.seats import Seat
 from envs.roblox.traffic import TrafficFile
 
 logger = logging.getLogger(__name__)

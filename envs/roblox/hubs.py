@@ -4,8 +4,10 @@ import threading
 from collections.abc import Callable, Sequence
 
 from envs.errors import ConfigError
-from envs.roblox.game import Game, GameSettings
-from envs.roblox.hub import RobloxHub, Seat
+from envs.roblox.game import Game
+from envs.roblox.hub import RobloxHub
+from envs.roblox.seats import Seat
+from envs.roblox.settings import GameSettings
 
 LINGER_S = 20.0  # real time that a port outlives its last env
 
@@ -73,7 +75,8 @@ def claim(
         alike = [
             seat
             for seat in left
-            if seat.game.cars_per_env == tuple(counts) and seat.game.settings == settings and seat.model_id == model_id
+            if (seat.game.roster.cars_per_env, seat.game.settings) == (tuple(counts), settings)
+            and seat.model_id == model_id
         ]
         if alike:
             seats.append(alike[0])

@@ -4,8 +4,8 @@ from typing import Any
 
 from envs import contract
 from envs.roblox.fold import Record
-from envs.roblox.pairing import Slot
 from envs.roblox.progress import FRAMES_PER_TICK
+from envs.roblox.slot import Slot
 
 MAX_SPEED_MPS = 31.3  # 70 mph, the car's `forwardMaxSpeed`; observations say a share of it
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from envs.roblox.game import NEUTRAL, Game, GameSettings
+from envs.roblox.game import NEUTRAL, Game
 from envs.roblox.progress import TICK_S
+from envs.roblox.settings import GameSettings
 from envs.track.frames import FloatArray
 
 METRES_PER_STUD = 0.3048  # a foot: 1 mph is 1.4667 studs/s

@@ -9,9 +9,9 @@ from envs.arguments import check_choice, check_range
 from envs.errors import ConfigError
 from envs.roblox import actions as action_choices
 from envs.roblox.env import LOCKSTEP
-from envs.roblox.game import MOST_CARS, GameSettings
 from envs.roblox.lockstep import LockstepWorld
-from envs.roblox.pairing import PairingSettings
+from envs.roblox.roster import MOST_CARS
+from envs.roblox.settings import GameSettings, PairingSettings
 from envs.roblox.widths import AUTO, DIALECTS, PRESETS, V2, width_of
 from envs.roblox.worlds import World
 

@@ -1,14 +1,14 @@
 """Pair actions with what they led to: one ACTION an env, then a tick of every car that was received after it."""
 
 import logging
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from envs.errors import ConfigError, SimulatorUnavailable
-from envs.roblox.car import Car
 from envs.roblox.fold import Record
-from envs.roblox.game import NEUTRAL, Game
+from envs.roblox.game import NEUTRAL
+from envs.roblox.settings import PairingSettings
+from envs.roblox.slot import Slot
+from envs.roblox.stragglers import Stragglers
 from envs.roblox.ticks import Vector
 from envs.roblox.worlds import World
 
@@ -17,50 +17,6 @@ logger = logging.getLogger(__name__)
 _TELL_EVERY_S = 30.0  # that we still wait
 CARS_CURE = "Does the track have as many spawn points as cars? v0 needs one for each car: choose fewer (env.cars)."
 BLIND_CURE = "The game's entries of them have no obs: does their vehicle have rays (its RayConfig)?"
-
-
-@dataclass(frozen=True)
-class PairingSettings:
-    """Times are the game's.
-
-    Attributes:
-        step_timeout_s: until a step without any tick is given up.
-        straggler_s: after the first car is ready, until the others are not waited for.
-        min_ticks: of each car after an action: 2 makes sure that the last one was made after it.
-        connect_timeout_s: until all games and cars are there, at a reset.
-        reconnect_timeout_s: without any game, after which a step gives up.
-    """
-
-    step_timeout_s: float = 2.0
-    straggler_s: float = 0.15
-    min_ticks: int = 1
-    connect_timeout_s: float = 1800.0
-    reconnect_timeout_s: float = 120.0
-
-
-@dataclass
-class Slot:
-    """One car as the env sees it.
-
-    Attributes:
-        game: where it drives.
-        car: which it is.
-        is_done: its episode ended in the last step.
-        pre_action_reward: of the last step: what was paid before the first action.
-        is_reset: of the last step: it began an episode.
-    """
-
-    game: Game
-    car: Car
-    is_done: bool = True
-    pre_action_reward: float = 0.0
-    is_reset: bool = False
-    last: Record = field(default_factory=Record)
-
-    @property
-    def is_here(self) -> bool:
-        """Whether its game is there and the car in it, as far as is known."""
-        return self.game.is_connected and not self.car.is_absent
 
 
 class Pairing:
@@ -136,7 +92,7 @@ class Pairing:
 
     def _wait(self, began_s: float) -> bool:
         """Wait until the cars are ready, or not worth waiting for; return whether any was."""
-        straggler = _Stragglers(self.slots, self._settings, self._world.now)
+        straggler = Stragglers(self.slots, self._settings, self._world.now)
         if self._world.wait(straggler.is_over, began_s + self._settings.step_timeout_s) or straggler.has_ready:
             return True
         if any(slot.is_here and not slot.is_done for slot in self.slots):
@@ -212,38 +168,3 @@ class Pairing:
             slot.last = taken if taken.obs is not None else Record(**{**vars(taken), "obs": slot.last.obs})
             slot.is_done = taken.is_end
         return slot.last
-
-
-class _Stragglers:
-    """Decides when a step is over."""
-
-    def __init__(self, slots: Sequence[Slot], settings: PairingSettings, now: Callable[[], float]) -> None:
-        self._slots, self._settings, self._now = slots, settings, now
-        self._first_ready_s = math.inf
-        self._waits_for_driven = any(slot.is_here and not slot.is_done for slot in slots)
-
-    @property
-    def has_ready(self) -> bool:
-        """Whether a car was ready."""
-        return self._first_ready_s < math.inf
-
-    def is_over(self) -> bool:
-        """Whether all cars that are there are ready, or the first one was so long ago that the others are late."""
-        waiting = late = 0
-        for slot in self._slots:
-            if self._is_ready(slot):
-                # Who has just begun may be ready at once, and says nothing about when the next tick is due.
-                if not slot.is_done or not self._waits_for_driven:
-                    self._first_ready_s = min(self._first_ready_s, self._now())
-            elif slot.is_here:
-                waiting += 1
-            else:
-                late += 1
-        if waiting or not self.has_ready:
-            return self._now() >= self._first_ready_s + self._settings.straggler_s
-        return True
-
-    def _is_ready(self, slot: Slot) -> bool:
-        if slot.is_done:
-            return slot.car.has_begun and not slot.car.fold.has_end
-        return slot.car.fold.has_end or slot.car.fresh >= self._settings.min_ticks

@@ -20,6 +20,11 @@ class Answers:
         """Count one: from the command to the first tick that shows it."""
         self.recent_s.append(latency_s)
 
+    def add_since(self, sent_s: float | None, now_s: float) -> None:
+        """Count a command of `sent_s`, which shows now; None: it has shown before."""
+        if sent_s is not None:
+            self.add(now_s - sent_s)
+
     @property
     def longest_s(self) -> float:
         """The longest of the last ones, a second at most; 0 without any."""

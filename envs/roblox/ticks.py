@@ -62,6 +62,7 @@ class Tick:
         entries: by car id; not known yet whose.
         pong_s: the time that a PING brought, sent back; None: there was none.
         hello: what the game says of itself; None: nothing.
+        number: of the tick, where the game counts (`__tick`); None: it does not.
         is_list: an empty Luau table, `[]`: no car is driven now.
         malformed: parts that were neither an entry nor anything else that is known.
     """
@@ -69,6 +70,7 @@ class Tick:
     entries: dict[str, Entry] = field(default_factory=dict)
     pong_s: float | None = None
     hello: dict[str, Any] | None = None
+    number: int | None = None
     is_list: bool = False
     malformed: int = 0
 
@@ -92,10 +94,6 @@ def read_tick(value: Any) -> Tick:
             tick.entries[key] = read_entry(part)
         else:
             tick.malformed += 1
-    number = _whole(value.get(messages.TICK_NUMBER))
-    if number is not None:
-        for entry in tick.entries.values():
-            entry.tick = number if entry.tick is None else entry.tick
     return tick
 
 
@@ -121,6 +119,8 @@ def _read_control(tick: Tick, key: str, part: Any) -> None:
         tick.pong_s = _number(time_s, Entry()) if _is_number(time_s) else math.nan
     elif key == messages.HELLO:
         tick.hello = dict(part) if isinstance(part, Mapping) else {}
+    elif key == messages.TICK_NUMBER:
+        tick.number = _whole(part)
 
 
 def _vector(value: Any, entry: Entry) -> Vector | None:

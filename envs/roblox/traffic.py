@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from envs.errors import ConfigError, SimulatorUnavailable
-from envs.roblox.game import Game, GameSettings
+from envs.roblox.game import Game
+from envs.roblox.settings import GameSettings
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class TrafficFile:
         self.path, self._file = _new_file(Path(path), runner)
         self._games = games
         for index, game in enumerate(games):
-            layout = {"cars_per_env": game.cars_per_env, "env_ids": game.env_ids}
+            layout = {"cars_per_env": game.roster.cars_per_env, "env_ids": game.roster.env_ids}
             self._write(index, now_s, CARS, layout)
             if game.is_connected:
                 self._write(index, now_s, CONDITION, game.condition())

@@ -1,28 +1,27 @@
 """Many cars of one or several Roblox games as one vector env: each car is a slot, all share one policy."""
 
-import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
 from gymnasium.utils.seeding import np_random
 
 from envs import contract
 from envs.arguments import check_types
 from envs.native_vector import NativeVectorEnv, Step, StepRows
 from envs.roblox import actions as action_choices
+from envs.roblox.choices import options_of, spaces_of
 from envs.roblox.env import RobloxEnv
-from envs.roblox.fitting import LIMIT, share_width
+from envs.roblox.episode_limits import EpisodeLimits
+from envs.roblox.fitting import share_width
 from envs.roblox.fold import Record
 from envs.roblox.infos import info_of
-from envs.roblox.options import Options, open_world
-from envs.roblox.pairing import Pairing, Slot
+from envs.roblox.options import open_world
+from envs.roblox.pairing import Pairing
+from envs.roblox.slot import Slot
 from envs.roblox.ticks import Vector
 from envs.roblox.worlds import World
-
-LIMIT_REASON, NEW_TRACK = "limit", "track"
 
 
 class RobloxVectorEnv(NativeVectorEnv):
@@ -66,9 +65,7 @@ class RobloxVectorEnv(NativeVectorEnv):
         share_width([game.fitting for game in self._world.games])
         self.pairing = Pairing(self._world, self._options.pairing_settings())
         self._game_of = [index for index, game in enumerate(self._world.games) for _ in game.cars]
-        self._steps = np.zeros(num_envs, np.int64)
-        self._episodes = np.zeros(num_envs, np.int64)
-        self._track_seeds: list[int | None] = [None] * num_envs
+        self._limits = EpisodeLimits(self._world, self.pairing, self._options, self._drawn_seed)
         try:
             found = spaces_of(self._options, None if self._options.width else self._measured_width())
         except BaseException:
@@ -102,14 +99,10 @@ class RobloxVectorEnv(NativeVectorEnv):
             SimulatorUnavailable: they did not come within `connect_timeout_s`.
             ConfigError: with `strict_width`, observations have another width.
         """
-        world, chosen = self.world, self._seeds_of_reset(seed)
-
-        def restart(index: int) -> None:
-            first = sum(len(game.cars) for game in world.games[:index])
-            self._restart(index, first, chosen[first])
-
-        self.pairing.reset(restart)
-        self._steps[:] = 0
+        _ = self.world  # raises, if it is closed
+        chosen, limits = self._seeds_of_reset(seed), self._limits
+        self.pairing.reset(lambda game: limits.restart(game, chosen[limits.first_slot(game)]))
+        limits.begin()
         rows = self.rows()
         for index, slot in enumerate(self.pairing.slots):
             self._write(rows, index, slot, slot.last)
@@ -128,10 +121,9 @@ class RobloxVectorEnv(NativeVectorEnv):
         self.check_actions(actions)
         world, rows = self.world, self.rows()
         driven = action_choices.to_game(np.asarray(actions), self._options.actions)
-        self._renew()
+        self._limits.renew_tracks()
         records = self.pairing.step(list(driven))
-        self._steps = np.where([slot.is_reset for slot in self.pairing.slots], 0, self._steps + 1)
-        for index, record in enumerate(self._ended(records)):
+        for index, record in enumerate(self._limits.apply(records)):
             self._write(rows, index, self.pairing.slots[index], record)
         with world.lock:
             world.flush()
@@ -150,7 +142,7 @@ class RobloxVectorEnv(NativeVectorEnv):
     def account(self) -> dict[str, float]:
         """Return all rewards by where they went: `sent` is the sum of all others."""
         with self.world.lock:
-            sums = [game.account() for game in self.world.games]
+            sums = [game.roster.account() for game in self.world.games]
         return {name: sum(one[name].reward for one in sums) for name in sums[0]}
 
     def counters(self) -> dict[str, int]:
@@ -187,59 +179,6 @@ class RobloxVectorEnv(NativeVectorEnv):
         stream = self.next_seed(index)
         return int(self._random[index].integers(1 << 31)) if stream is None else stream
 
-    def _restart(self, index: int, first: int, seed: int) -> None:
-        cars = len(self.world.games[index].cars)
-        if self.world.renew(index, seed):
-            self._track_seeds[first : first + cars] = [seed] * cars
-            self._episodes[first : first + cars] = 0
-        else:
-            self.world.games[index].restart()
-
-    def _renew(self) -> None:
-        """Give lock-stepped twins whose cars have all ended a new track, where theirs has been driven often enough."""
-        at = 0
-        for index, game in enumerate(self.world.games):
-            slots = self.pairing.slots[at : at + len(game.cars)]
-            if self._is_worn(at, len(slots)) and all(slot.is_done for slot in slots):
-                self._restart(index, at, self._drawn_seed(at))
-            at += len(slots)
-
-    def _is_worn(self, first: int, cars: int) -> bool:
-        """Whether the twin that has these slots had its track for long."""
-        if self._track_seeds[first] is None:
-            return False
-        return bool(self._episodes[first : first + cars].sum() >= self._options.track_episodes * cars)
-
-    def _ended(self, records: list[Record]) -> list[Record]:
-        """Truncate episodes that have lasted long enough, and those on a track that is to be replaced."""
-        limited = [self._limited(index, record) for index, record in enumerate(records)]
-        at = 0
-        for game in self.world.games:
-            places = range(at, at + len(game.cars))
-            for index in places:
-                self._episodes[index] += limited[index].is_end and not self.pairing.slots[index].is_reset
-            if self._is_worn(at, len(game.cars)):
-                for index in places:
-                    limited[index] = self._truncated(index, limited[index], NEW_TRACK)
-            at += len(game.cars)
-        return limited
-
-    def _limited(self, index: int, record: Record) -> Record:
-        steps, laps = self._options.episode_steps, self._options.episode_laps
-        is_long = steps is not None and self._steps[index] >= steps
-        is_far = laps is not None and record.info.get("lap", 0) >= laps
-        return self._truncated(index, record, LIMIT_REASON) if is_long or is_far else record
-
-    def _truncated(self, index: int, record: Record, reason: str) -> Record:
-        """End a slot's episode, unless it has ended or is only beginning, and have its car reset."""
-        slot = self.pairing.slots[index]
-        if record.is_end or (slot.is_reset and reason == LIMIT_REASON):
-            return record
-        with self.world.lock:
-            slot.car.restart()
-        slot.is_done = True
-        return Record(**{**vars(record), "truncated": True, "reason": reason})
-
     def _write(self, rows: StepRows, index: int, slot: Slot, record: Record) -> None:
         world = self.world
         info = info_of(
@@ -253,8 +192,8 @@ class RobloxVectorEnv(NativeVectorEnv):
         position_m = world.position_m(self._game_of[index], slot.car.id)
         if position_m is not None:
             info[contract.POSITION_M] = position_m
-        if self._track_seeds[index] is not None:
-            info[contract.TRACK_SEED] = self._track_seeds[index]
+        if self._limits.track_seeds[index] is not None:
+            info[contract.TRACK_SEED] = self._limits.track_seeds[index]
         reward = 0.0 if slot.is_reset else record.reward
         obs = record.obs if record.obs is not None else self._blank()
         rows.write(index, obs, reward, record.terminated, record.truncated, info)
@@ -270,33 +209,3 @@ class RobloxVectorEnv(NativeVectorEnv):
         self.pairing.reset(lambda index: None)
         widths = [game.fitting.width for game in world.games if game.fitting.width is not None]
         return widths[0]
-
-
-def options_of(arguments: Mapping[str, Any]) -> Options:
-    """Return the options that arguments of `RobloxEnv` mean, checked.
-
-    Raises:
-        ConfigError: names the key.
-    """
-    given = {name: value for name, value in {**_DEFAULTS, **arguments}.items() if name not in _GIVEN}
-    given["twin_game"] = given["twin_game"] or {}
-    options = Options(**given)
-    options.check()
-    return options
-
-
-def spaces_of(options: Options, width: int | None = None) -> tuple[spaces.Box, spaces.Box] | None:
-    """Return the observation and action space of one car; None: only the game knows how wide observations are.
-
-    Args:
-        options: of the env.
-        width: as the game has shown it, where the options do not tell.
-    """
-    width = options.width or width
-    if width is None:
-        return None
-    return spaces.Box(-LIMIT, LIMIT, (width,), np.float32), action_choices.action_space(options.actions)
-
-
-_GIVEN = ("training", "render_mode")
-_DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(RobloxEnv).parameters.items()}

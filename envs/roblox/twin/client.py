@@ -5,11 +5,10 @@ import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import orjson
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -18,11 +17,12 @@ from envs.errors import ConfigError
 from envs.roblox.messages import MAX_BYTES, SPAWN_AGENTS, action_command, agents_command, car_id
 from envs.roblox.twin.faults import Faults
 from envs.roblox.twin.game import RobloxGame
+from envs.roblox.twin.mailbox import Mailbox
+from envs.roblox.twin.pace import Pace
 from envs.roblox.twin.wire import Wire
 
 _LOG = logging.getLogger(__name__)
 _OPEN_S, _SEND_S, _CLOSE_S = 10.0, 10.0, 1.0  # real time, for each
-_BEHIND_S = 0.25  # real time; who is later lets the lost time be
 _RETRY_S = 0.5  # real time between tries until the first connection, which a game would be started for
 
 
@@ -38,13 +38,14 @@ class TwinClient:
         number: of this twin among several; added to the seed.
         game: arguments of `RobloxGame`.
         faults: what goes wrong, by name as in `Faults`.
+        make_wire: makes what turns messages into frames, of the faults and a seed.
 
     Attributes:
         game: the game; others than this class touch it while they hold `lock`.
         wire: counts what was sent.
         connections: that were made so far.
         is_connected: whether there is one now.
-        times_slow: how often real time was lost.
+        pace: counts how often real time was lost.
         trouble: why the last connection ended, or could not be made; empty at first.
 
     Raises:
@@ -61,6 +62,7 @@ class TwinClient:
         number: int = 0,
         game: Mapping[str, Any] | None = None,
         faults: Mapping[str, Any] | None = None,
+        make_wire: Callable[[Faults, int], Wire] = Wire,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
@@ -72,10 +74,11 @@ class TwinClient:
         self.game: RobloxGame = build_section(RobloxGame, arguments | {"seed": seed})
         _compile(build_section(RobloxGame, arguments | {"seed": seed}))
         self._faults: Faults = build_section(Faults, faults)
-        self.wire = Wire(self._faults, seed)
+        self.wire = make_wire(self._faults, seed)
         self.url, self._speed = url, speed
         self.lock = threading.RLock()
-        self.connections, self.is_connected, self.times_slow, self.trouble = 0, False, 0, ""
+        self.pace = Pace(speed)
+        self.connections, self.is_connected, self.trouble = 0, False, ""
         self._loop = asyncio.new_event_loop()
         self._has_ended = False
         self._task = self._loop.create_task(self._play())
@@ -145,39 +148,26 @@ class TwinClient:
         async with connecting as socket:
             self.connections, self.is_connected = self.connections + 1, True
             _LOG.info("The twin is connected to %s.", self.url)
-            self._inbox: list[str | bytes] = []
-            self._has_mail = asyncio.Event()
-            reader = asyncio.create_task(self._read(socket))
+            mailbox = Mailbox(socket)
             try:
-                await self._talk(socket, reader)
+                await self._talk(socket, mailbox)
             finally:
-                reader.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await reader
+                await mailbox.close()
 
-    async def _read(self, socket: ClientConnection) -> None:
-        """Collect what the server says."""
-        try:
-            async for frame in socket:
-                self._inbox.append(frame)
-                self._has_mail.set()
-        finally:
-            self._has_mail.set()
-
-    async def _talk(self, socket: ClientConnection, reader: "asyncio.Task[None]") -> None:
+    async def _talk(self, socket: ClientConnection, mailbox: Mailbox) -> None:
         """Keep the game at its pace, until either side ends the connection."""
         loop, game = self._loop, self.game
         with self.lock:
-            first_s = base_s = game.now_s
-            began = loop.time()
+            first_s = game.now_s
+            self.pace.restart(first_s, loop.time())
             said = game.connect()
         while True:
             for message in said:
                 for frame in self.wire.frames(message, game.now_s - first_s):
                     async with asyncio.timeout(_SEND_S):
                         await socket.send(frame)
-            if reader.done():
-                reader.result()  # raises what ended it, unless the server said goodbye
+            if mailbox.reader.done():
+                mailbox.reader.result()  # raises what ended it, unless the server said goodbye
                 self._note("The server closed the connection.")
                 return
             if game.wants_to_close:
@@ -189,36 +179,15 @@ class TwinClient:
                 socket.transport.abort()
                 return
             with self.lock:
-                due = began + (game.next_tick_s - base_s) / self._speed
-            await self._wait(due - loop.time())
-            now = loop.time()
+                due_s = self.pace.due_s(game.next_tick_s)
+            await mailbox.wait(due_s - loop.time())
             with self.lock:
-                target = base_s + (now - began) * self._speed
-                if target - game.next_tick_s > _BEHIND_S * self._speed:
-                    self.times_slow += 1
-                    began, base_s = now, game.next_tick_s
-                    target = base_s
-                said = game.advance(max(target - game.now_s, 0.0))
-                for frame in self._take():
-                    said += game.handle(frame)
-
-    async def _wait(self, seconds: float) -> None:
-        """Wait until then, or until something has come."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(seconds, 0.0)):
-                await self._has_mail.wait()
-
-    def _take(self) -> list[Any]:
-        """Return the commands that have come; what Roblox cannot read is lost."""
-        frames, self._inbox = self._inbox, []
-        self._has_mail.clear()
-        commands = []
-        for frame in frames:
-            try:
-                commands.append(orjson.loads(frame))
-            except ValueError:
-                self.game.commands.malformed += 1
-        return commands
+                target_s = self.pace.target_s(game.next_tick_s, loop.time())
+                said = game.advance(max(target_s - game.now_s, 0.0))
+                commands, lost = mailbox.take()
+                game.commands.malformed += lost
+                for command in commands:
+                    said += game.handle(command)
 
     def _leave(self) -> None:
         self.is_connected = False

@@ -11,18 +11,16 @@ from envs.roblox import messages
 from envs.roblox.rays import vehicle_rays
 from envs.roblox.twin.autopilot import Autopilot
 from envs.roblox.twin.circuit import Circuit, circuit_track
+from envs.roblox.twin.clock import FRAMES_PER_S, SECOND_US, Clock
 from envs.roblox.twin.commands import Commands, Handler
 from envs.roblox.twin.episodes import Episodes
 from envs.roblox.twin.fleet import Fleet
+from envs.roblox.twin.hello import hello
 from envs.roblox.twin.rules import rules_of
 from envs.roblox.twin.sensors import Sensors
 from envs.roblox.twin.world import World
-from envs.roblox.widths import NUM_ACTIONS, width_of
+from envs.roblox.widths import width_of
 from envs.track.frames import FloatArray
-
-FRAMES_PER_S = 60
-SECOND_US = 1_000_000
-_VEHICLES = {"car16": "Car", "cart5": "Quad"}  # what the game calls them
 
 Message = dict[str, Any] | list[Any]
 
@@ -107,19 +105,19 @@ class RobloxGame:
         listed: dict[str, Handler] = {messages.SET_TRACK: self._change_track} if companion else {}
         self.commands = Commands(self.rules, self.world, num_no_spawn=no_spawn, listed=listed)
         self._autopilot = Autopilot(self.fleet) if autopilot else None
-        self._time_us = self._frame = self._since_tick = 0
+        self._clock = Clock(fps)
         self.tick_number = 0
         self.connect()
 
     @property
     def now_s(self) -> float:
         """The game's clock."""
-        return self._time_us / SECOND_US
+        return self._clock.now_us / SECOND_US
 
     @property
     def next_tick_s(self) -> float:
         """When the next tick is."""
-        return self._next_tick_us / SECOND_US
+        return self._clock.next_tick_us / SECOND_US
 
     @property
     def road_edges(self) -> FloatArray:
@@ -133,10 +131,13 @@ class RobloxGame:
 
     def connect(self) -> list[Message]:
         """Begin a connection, and return what the game says first."""
-        self._heard_us = self._time_us
+        self._heard_us = self._clock.now_us
         self._is_silent = self.is_cut_off = False
         self.idle_ticks = 0
-        return [{messages.HELLO: self._hello()}] if self._is_companion else []
+        if not self._is_companion:
+            return []
+        rays = self.world.circuit.rays
+        return [hello(self.rules, rays, vehicle=self.vehicle, width=self.width, fps=self.fps, seed=self.seed)]
 
     def disconnect(self) -> None:
         """End a connection: its cars go with it."""
@@ -145,7 +146,7 @@ class RobloxGame:
 
     def handle(self, command: Any) -> list[Message]:
         """Take a command, as it came out of JSON, and return what is answered at once."""
-        self._heard_us = self._time_us
+        self._heard_us = self._clock.now_us
         is_action = isinstance(command, Mapping) and command.get(messages.COMMAND) == messages.ACTION
         if is_action and self._autopilot is not None:
             return []
@@ -153,11 +154,11 @@ class RobloxGame:
 
     def advance(self, duration_s: float) -> list[Message]:
         """Let the game go on, and return the ticks that it sends meanwhile, in order: entries by car, or `[]`."""
-        return self._run_to(self._time_us + round(duration_s * SECOND_US))
+        return self._run_to(self._clock.now_us + round(duration_s * SECOND_US))
 
     def advance_to_tick(self) -> list[Message]:
         """Let the game go on until its next tick, and return that; nothing if ticks have ended."""
-        return self._run_to(self._next_tick_us)
+        return self._run_to(self._clock.next_tick_us)
 
     def set_track(self, seed: int) -> None:
         """Build the circuit of another seed and put all cars on it.
@@ -187,26 +188,16 @@ class RobloxGame:
         """
         return float(self.fleet.total[self.fleet.slots[name]])
 
-    @property
-    def _next_tick_us(self) -> int:
-        return _frame_us(self._frame - (self._since_tick - FRAMES_PER_S) // self.fps)
-
     def _run_to(self, time_us: int) -> list[Message]:
         said: list[Message] = []
-        last_frame = time_us * FRAMES_PER_S // SECOND_US
-        while self._frame < last_frame:
-            to_tick = -((self._since_tick - FRAMES_PER_S) // self.fps)
-            num_frames = min(to_tick, FRAMES_PER_S - self._frame % FRAMES_PER_S, last_frame - self._frame)
+        clock = self._clock
+        while num_frames := clock.frames_until(time_us):
             self.world.run_frames(num_frames, 1.0 / FRAMES_PER_S)
-            self._frame += num_frames
-            self._time_us = max(self._time_us, _frame_us(self._frame))
-            self._since_tick += num_frames * self.fps
-            if self._since_tick >= FRAMES_PER_S:
-                self._since_tick -= FRAMES_PER_S
+            if clock.advance(num_frames):
                 said += self._tick()
-            if self.rules.silence_s is not None and self._frame % FRAMES_PER_S == 0:  # it looks once a second
-                self._is_silent = self._time_us - self._heard_us > self.rules.silence_s * SECOND_US
-        self._time_us = max(self._time_us, time_us)
+            if self.rules.silence_s is not None and clock.is_at_second:  # it looks once a second
+                self._is_silent = clock.now_us - self._heard_us > self.rules.silence_s * SECOND_US
+        clock.wait_until(time_us)
         return said
 
     def _tick(self) -> list[Message]:
@@ -229,28 +220,9 @@ class RobloxGame:
             return [[]]  # an empty Luau table is a list in JSON
         return [entries | {messages.TICK_NUMBER: self.tick_number} if self._is_companion else entries]
 
-    def _hello(self) -> dict[str, Any]:
-        names = [*self.world.circuit.rays.names(), "nitro", "velocity", "reverse"]
-        names += ["last_throttle", "last_steering", "last_nitro"] if self.rules.observes_action else []
-        return {
-            "protocol": 2,
-            "obs_dim": self.width,
-            "obs_names": names,
-            "act_dim": NUM_ACTIONS,
-            "fps": self.fps,
-            "vehicle": _VEHICLES[self.vehicle],
-            "track_seed": self.seed,
-            "commands": [messages.SET_TRACK],
-        }
-
     def _change_track(self, env_id: str, data: Mapping[str, Any], now_s: float) -> list[dict[str, Any]]:
         seed = data.get("seed")
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise ProtocolError(f"Expected seed as a whole number, got {seed!r:.40}.")
         self.set_track(seed)
         return []
-
-
-def _frame_us(frame: int) -> int:
-    """Return when a frame is, rounded up to microseconds."""
-    return -(-frame * SECOND_US // FRAMES_PER_S)

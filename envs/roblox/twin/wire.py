@@ -24,13 +24,16 @@ class Wire:
     Attributes:
         reward_sent: the sum of all finite rewards in text frames, copies included.
         ends_sent: entries with a flag in text frames, copies included.
+        ticks: that the game made.
         ticks_dropped: that were not sent.
+        ticks_doubled: that were sent twice.
+        numbers_spoiled: that were no numbers in text frames, copies included.
     """
 
     def __init__(self, faults: Faults, seed: int = 0) -> None:
         self._faults, self._random = faults, np.random.default_rng(seed)
-        self.reward_sent, self.ends_sent, self.ticks_dropped = 0.0, 0, 0
-        self._num_ticks = 0
+        self.reward_sent, self.ends_sent = 0.0, 0
+        self.ticks = self.ticks_dropped = self.ticks_doubled = self.numbers_spoiled = 0
 
     def frames(self, message: Message, connected_s: float) -> list[str | bytes]:
         """Return the frames of one message: none, one, or two.
@@ -45,7 +48,7 @@ class Wire:
         cars = _cars(message)
         if cars is None:
             return [_text(message)]
-        self._num_ticks += 1
+        self.ticks += 1
         if faults.drop_ticks and self._random.random() < faults.drop_ticks:
             self.ticks_dropped += 1
             return []
@@ -53,9 +56,11 @@ class Wire:
             _set_width(cars, faults.width)
         word = self._spoil(cars) if faults.nan and self._random.random() < faults.nan else ""
         text = _text(message).replace(f'"{_PLACE}"', word)
-        if faults.binary_frame and self._num_ticks % _BINARY_EVERY == 0:
+        if faults.binary_frame and self.ticks % _BINARY_EVERY == 0:
             return [text.encode()]
         copies = 2 if faults.dup_ticks and self._random.random() < faults.dup_ticks else 1
+        self.ticks_doubled += copies - 1
+        self.numbers_spoiled += copies * bool(word and cars)
         for entry in cars:
             reward = entry[messages.REWARD]
             self.reward_sent += copies * reward if reward != _PLACE else 0.0

@@ -91,7 +91,8 @@ def entry():
 @pytest.fixture
 def scripted():
     """Return a function that makes a world of connected games with the cars of an env each."""
-    from envs.roblox.game import Game, GameSettings
+    from envs.roblox.game import Game
+    from envs.roblox.settings import GameSettings
 
     def make(cars=1, games=1, *, is_connected=True, **settings):
         settings = GameSettings(**{"dialect": "v2", **settings})
@@ -149,8 +150,9 @@ def lockstep():
 @pytest.fixture
 def hub():
     """Return a function that starts a server with seats for games of one env."""
-    from envs.roblox.game import Game, GameSettings
+    from envs.roblox.game import Game
     from envs.roblox.hub import RobloxHub
+    from envs.roblox.settings import GameSettings
 
     hubs = []
 
@@ -170,10 +172,10 @@ def hub():
 class Client:
     """A game by hand, behind a socket."""
 
-    def __init__(self, url):
+    def __init__(self, url, origin=None):
         from websockets.sync.client import connect
 
-        self.context = connect(url, open_timeout=10.0, compression=None)
+        self.context = connect(url, open_timeout=10.0, compression=None, origin=origin)
         self.socket = self.context.__enter__()
 
     def say(self, value):
@@ -197,8 +199,8 @@ def client():
     """Return a function that connects a game by hand to a URL."""
     clients = []
 
-    def connect(url):
-        clients.append(Client(url))
+    def connect(url, **arguments):
+        clients.append(Client(url, **arguments))
         return clients[-1]
 
     yield connect

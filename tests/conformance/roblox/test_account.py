@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from envs.roblox.fold import CarFold, Record
@@ -17,7 +17,7 @@ READS = st.sampled_from([("read",), ("leave",), ("lost",)])
 
 
 @given(st.lists(TICKS | READS, max_size=60))
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_is_lost_whoever_reads_when(events):
     """A reader that acts and reads as NEXT_STEP does; in between, a game that does what it wants."""
     fold, is_done, ends_told, ends_read = CarFold(), True, 0, 0

@@ -47,7 +47,7 @@ def test_a_dialect_is_found_within_3_s_and_all_cars_are_asked_for_once(scripted,
     game = world.games[0]
     assert game.dialect == dialect
     assert [command["data"]["agents"] for command in world.commands("SPAWN_AGENTS")] == [
-        [car.id for car in env] for env in game.envs
+        [car.id for car in env] for env in game.roster.envs
     ]
     assert not speaker.is_frozen or dialect != "v0"
     assert all(car.is_known for car in game.cars)

@@ -5,8 +5,8 @@ import pytest
 
 from envs.errors import ConfigError
 from envs.factory import known_spaces, make_env
+from envs.roblox.choices import options_of
 from envs.roblox.options import cars_of
-from envs.roblox.vector import options_of
 
 TARGET = {"_target_": "envs.roblox.env.RobloxEnv"}
 

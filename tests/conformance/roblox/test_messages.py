@@ -46,8 +46,8 @@ def test_an_action_is_a_flat_map_one_message_an_env_and_step(driven):
     world, env = driven([2, 1])
     env.step(np.array([[1.0, -0.25, 0.75], [5.0, -5.0, 0.0], [0.5, 0.5, 0.5]], np.float32))
     actions = world.commands("ACTION")
-    first, second = (world.games[0].envs[index] for index in (0, 1))
-    assert [action["envid"] for action in actions] == world.games[0].env_ids
+    first, second = (world.games[0].roster.envs[index] for index in (0, 1))
+    assert [action["envid"] for action in actions] == world.games[0].roster.env_ids
     assert actions[0]["data"] == {first[0].id: [1.0, -0.25, 0.75], first[1].id: [1.0, -1.0, 0.0]}
     assert actions[1]["data"] == {second[0].id: [0.5, 0.5, 0.5]}
 
@@ -112,7 +112,7 @@ def test_what_is_no_message_is_counted(driven, entry):
 
 
 def env_is_untouched(game):
-    return game.account()["sent"].reward == 0.0 and game.is_connected
+    return game.roster.account()["sent"].reward == 0.0 and game.is_connected
 
 
 def test_a_message_beyond_a_mebibyte_is_refused():

@@ -23,7 +23,7 @@ def test_a_step_returns_the_tick_after_its_action(driven, forwards, entry):
     assert world.now() - began_s == pytest.approx(TICK_S)
     assert infos["ticks"][0] == 1
     assert infos["car_id"][0] == car
-    assert infos["env_id"][0] == world.games[0].env_ids[0]
+    assert infos["env_id"][0] == world.games[0].roster.env_ids[0]
     assert infos["dialect"][0] == "v2"
     assert infos["frames"][0] == 4
 

@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from envs.errors import ConfigError
 from envs.roblox import hubs
+from envs.roblox.admission import is_own_page
 from envs.roblox.vector import RobloxVectorEnv
 
 
@@ -55,6 +56,30 @@ def test_with_a_token_only_those_come_in_who_bring_it(hub, client):
     assert client(f"{at.url}/abc?token=s3cret").hear()["command"] == "PING"
 
 
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://127.0.0.1.evil.example:8000", "null", "file://", ""]
+)
+def test_a_web_page_of_another_site_is_refused_in_words(hub, client, caplog, origin):
+    """Any page that somebody visits may open a WebSocket to localhost; browsers say whose page it is."""
+    at = hub()
+    with pytest.raises(InvalidStatus, match="403"):
+        client(f"{at.url}/abc", origin=origin)
+    assert "Origin" in caplog.text
+    assert repr(origin) in caplog.text
+    assert not at.games[0].is_connected
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:8000", "http://[::1]:8000"])
+def test_a_page_of_this_machine_may_come_in(hub, client, origin):
+    assert client(f"{hub().url}/abc", origin=origin).hear()["command"] == "PING"
+
+
+def test_a_page_is_of_this_machine_when_it_is_at_the_address_that_was_connected_to():
+    assert is_own_page("http://192.168.1.5:8000", "192.168.1.5")
+    assert not is_own_page("http://192.168.1.6:8000", "192.168.1.5")
+    assert not is_own_page("http://here.example", "192.168.1.5")
+
+
 def test_a_game_that_names_another_policy_is_refused(hub, client):
     at = hub(model_id="mine")
     with pytest.raises(InvalidStatus, match="403"):
@@ -72,8 +97,9 @@ def test_more_games_than_seats_are_asked_to_come_later(hub, client):
 
 
 def test_a_game_that_is_here_before_the_env_waits_for_it(client):
-    from envs.roblox.game import Game, GameSettings
+    from envs.roblox.game import Game
     from envs.roblox.hub import RobloxHub
+    from envs.roblox.settings import GameSettings
 
     at = RobloxHub("127.0.0.1", 0)
     early = client(f"{at.url}/abc")

@@ -138,7 +138,7 @@ def test_a_recording_is_lines_of_json(tmp_path, scripted, entry):
 
 @pytest.mark.parametrize("text", ["", "{}\n", "nonsense", "[1]\n"])
 def test_what_is_no_recording_is_refused(tmp_path, text):
-    from envs.roblox.game import GameSettings
+    from envs.roblox.settings import GameSettings
 
     path = tmp_path / "other.jsonl"
     path.write_text(text)

@@ -46,6 +46,7 @@ def test_ticks_are_sent_twice_and_counted_twice():
     assert len(frames) == 20
     assert wire.reward_sent == 30.0
     assert wire.ends_sent == 20
+    assert (wire.ticks, wire.ticks_doubled) == (10, 10)
 
 
 def test_bare_words_are_what_json_does_not_know():
@@ -61,6 +62,7 @@ def test_bare_words_are_what_json_does_not_know():
     assert min(words.values()) > 50
     finite = sum(decode(frame)["car_0_env_a"]["reward"] == 1.5 for frame in frames)
     assert wire.reward_sent == 1.5 * finite
+    assert wire.numbers_spoiled == 300
 
 
 def test_spoiled_empty_ticks_are_still_empty():
