@@ -23,7 +23,8 @@ TARGET = "_target_"
 FRAME_STACK = "frame_stack"
 TRAIN_SEEDS = "train_seeds"
 EVALUATION = "evaluation"
-_NOT_ARGUMENTS = (TARGET, FRAME_STACK, VECTOR_STACK, ACTION_HISTORY, TRAIN_SEEDS, EVALUATION)
+PLAY = "play"
+_NOT_ARGUMENTS = (TARGET, FRAME_STACK, VECTOR_STACK, ACTION_HISTORY, TRAIN_SEEDS, EVALUATION, PLAY)
 GIVEN = ("training", "render_mode")  # arguments of every env that the caller decides, not the config
 
 
@@ -34,8 +35,8 @@ def make_env(config: Mapping[str, Any], *, training: bool = False, render_mode: 
         config: `_target_` (the class, `envs.carracing.env.CarRacingEnv`) and its keyword arguments. `frame_stack` is
             left out: envs emit single frames, and whoever reads them stacks (`envs.stacking`). `vector_stack` shows
             as many vectors in a row (`envs.vector_stack`), `action_history` adds as many of the last actions to
-            observations (`envs.action_history`). `evaluation` holds arguments that differ without `training`,
-            `train_seeds` the tracks of training (`envs.seeds`).
+            observations (`envs.action_history`). `evaluation` holds arguments that differ without `training`, `play`
+            those that differ where a policy is used (`played`), `train_seeds` the tracks of training (`envs.seeds`).
         training: training rules (early ends, shaped rewards) apply; without it the env is the plain task.
         render_mode: Gymnasium's, `None`, `rgb_array` or `human`.
 
@@ -114,9 +115,18 @@ def with_absolute_files(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     names: tuple[str, ...] = getattr(_env_class(config), "files", ())
     chosen = _with_absolute(config, names)
-    if config.get(EVALUATION):
-        chosen[EVALUATION] = _with_absolute(config[EVALUATION], names)
+    for section in (EVALUATION, PLAY):
+        if config.get(section):
+            chosen[section] = _with_absolute(config[section], names)
     return chosen
+
+
+def played(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of an env in which a policy is used: neither trained nor scored.
+
+    What differs without `training` is then `play`, if the config has it, and else `evaluation`.
+    """
+    return {**config, EVALUATION: config[PLAY]} if PLAY in config else dict(config)
 
 
 def _with_absolute(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -142,6 +152,32 @@ def capacity(config: Mapping[str, Any], *, training: bool) -> Capacity | None:
     env_class = _env_class(config)
     count: Callable[[Mapping[str, Any]], Capacity] | None = getattr(env_class, "capacity", None)
     return None if count is None else count(_arguments(env_class, config, training))
+
+
+def longest_wait_s(config: Mapping[str, Any]) -> float:
+    """Return how long the env that a runner drives may wait, in real seconds: for a game that somebody has to start.
+
+    An env with such a wait says so with a class method, `longest_wait_s(arguments)`; the others wait for no one.
+
+    Raises:
+        ConfigError: as for `make_env`.
+    """
+    env_class = _env_class(config)
+    tell: Callable[[Mapping[str, Any]], float] | None = getattr(env_class, "longest_wait_s", None)
+    return 0.0 if tell is None else tell(_arguments(env_class, config, True))
+
+
+def leave(config: Mapping[str, Any]) -> None:
+    """Let go of what closed envs of this process keep for those that may follow: another process wants it.
+
+    An env that keeps something, such as a port for its game, says so with a class method, `leave()`.
+
+    Raises:
+        ConfigError: as for `make_env`.
+    """
+    let_go: Callable[[], None] | None = getattr(_env_class(config), "leave", None)
+    if let_go is not None:
+        let_go()
 
 
 def diagnose(config: Mapping[str, Any], seconds: float) -> list[Finding]:
@@ -221,9 +257,10 @@ def _arguments(env_class: Callable[..., Any], config: Mapping[str, Any], trainin
     """Return the keyword arguments that `config` has for the env, checked; those of evaluation are checked always."""
     arguments = {name: value for name, value in config.items() if name not in _NOT_ARGUMENTS}
     evaluation = config.get(EVALUATION) or {}
-    for choice in (arguments, evaluation):
+    play = config.get(PLAY) or {}
+    for choice in (arguments, evaluation, play):
         check_types(env_class, choice, given=GIVEN)
-    check_names(env_class, {**evaluation, **arguments}, given=GIVEN)
+    check_names(env_class, {**play, **evaluation, **arguments}, given=GIVEN)
     return arguments if training else {**arguments, **evaluation}
 
 

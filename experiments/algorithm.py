@@ -5,6 +5,7 @@ import pkgutil
 from typing import Any
 
 from envs.errors import ConfigError
+from envs.factory import known_spaces, longest_wait_s
 from experiments.config import RacingConfig
 from experiments.plan import Plan
 
@@ -13,7 +14,7 @@ _SECTIONS = ("training", "env_runners", "learners", "fault_tolerance", "debuggin
 # A lost runner is replaced so often; an env that keeps crashing must not be restarted for ever.
 _MAX_RUNNER_RESTARTS = 10
 _RUNNER_RETURN_S = 60.0
-_SAMPLE_TIMEOUT_S = 120.0
+_SAMPLE_TIMEOUT_S = 120.0  # for a fragment, beside what its env says that it may wait for a game
 
 
 def config_class(section: dict[str, Any]) -> type[RacingConfig]:
@@ -42,6 +43,8 @@ def build_config(config: dict[str, Any], plan: Plan) -> RacingConfig:
         ConfigError: An unknown section, key or value.
     """
     section = config["algo"]
+    wait_s = longest_wait_s(config["env"])
+    looks_first = wait_s > 0.0 and known_spaces(config["env"]) is None  # a runner is only built with its game there
     rllib = config_class(section)()
     rllib.environment(env="chicane", env_config=config["env"])
     rllib.use_encoder(config["model"], plan.precision)
@@ -50,14 +53,14 @@ def build_config(config: dict[str, Any], plan: Plan) -> RacingConfig:
         num_envs_per_env_runner=plan.envs_per_runner,
         num_cpus_per_env_runner=plan.process_cpus,  # type: ignore[arg-type] # fractions work, and are needed
         custom_resources_per_env_runner=plan.runner_resources,
-        sample_timeout_s=_SAMPLE_TIMEOUT_S,
+        sample_timeout_s=_SAMPLE_TIMEOUT_S + wait_s,
     )
     rllib.learners(num_learners=0, num_gpus_per_learner=plan.num_gpus)
     rllib.fault_tolerance(
         restart_failed_env_runners=True,
         max_num_env_runner_restarts=_MAX_RUNNER_RESTARTS,
         delay_between_env_runner_restarts_s=1.0,
-        env_runner_restore_timeout_s=_RUNNER_RETURN_S,
+        env_runner_restore_timeout_s=_RUNNER_RETURN_S + (wait_s if looks_first else 0.0),
     )
     rllib.debugging(seed=config["seed"], log_level="ERROR")
     for name, arguments in section.items():

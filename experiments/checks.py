@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envs.errors import ConfigError
-from envs.factory import EVALUATION, TRAIN_SEEDS, capacity, known_spaces, make_env
+from envs.factory import EVALUATION, TRAIN_SEEDS, capacity, known_spaces, leave, make_env
 from envs.seeds import check_enough_seeds, training_range_from
 from envs.stacking import frame_stack
 from experiments.logs import silence_chatter
@@ -158,6 +158,7 @@ def _try_env(section: dict[str, Any]) -> tuple[Any, Any]:
     finally:
         if env is not None:
             env.close()
+            leave(section)  # runners are other processes
     return env.observation_space, env.action_space
 
 

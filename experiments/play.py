@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from envs.app import OK, plain, run_app
 from envs.arguments import check_range, check_types
 from envs.errors import ConfigError
-from envs.factory import make_env, make_vector_env
+from envs.factory import make_env, make_vector_env, played
 from experiments.drive import Policy, drive_episode
 from experiments.episode_accounts import EpisodeAccounts
 from experiments.evaluate import check_spaces, in_other_env
@@ -37,7 +37,7 @@ def play(
 
     Args:
         policy: drives, and is not changed.
-        env_config: plain; its rules of evaluation apply.
+        env_config: plain; its rules of play apply, or those of evaluation where it has none.
         num_envs: envs, which step together: all cars of a Roblox game, say.
         episodes: after so many it ends; None: never.
         seconds: after so many it ends; None: never.
@@ -48,7 +48,7 @@ def play(
     """
     outcomes: list[EpisodeOutcome] = []
     until = None if seconds is None else time.monotonic() + seconds
-    with closing(make_vector_env(env_config, num_envs=num_envs, training=False)) as envs:
+    with closing(make_vector_env(played(env_config), num_envs=num_envs, training=False)) as envs:
         accounts = EpisodeAccounts(num_envs)
         policy.start(num_envs)
         observation, _ = envs.reset(seed=first_seed)
@@ -66,7 +66,7 @@ def play(
 def show(policy: Policy, env_config: Mapping[str, Any], *, render: str, episodes: int | None, first_seed: int) -> int:
     """Drive one env that shows itself, episode after episode, and return how many there were."""
     driven = 0
-    with closing(make_env(env_config, training=False, render_mode=render)) as env:
+    with closing(make_env(played(env_config), training=False, render_mode=render)) as env:
         while episodes is None or driven < episodes:
             episode = drive_episode(policy, env, first_seed + driven, lambda *_: _show(env))
             driven += 1

@@ -57,6 +57,7 @@ class Connection:
         """Carry messages until either side ends."""
         with self._condition:
             self._game.connected(self._now())
+        self._woken.set()  # what there is to say first
         receiving = asyncio.create_task(self._receive())
         sending = asyncio.create_task(self._send())
         reason = "the server was stopped"

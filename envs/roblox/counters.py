@@ -18,10 +18,14 @@ class Counters:
         nonfinite: numbers that became 0.
         unknown_ids: entries of cars that are not ours.
         wrong_widths: observations that were padded or cut.
+        doubled: entries of a tick that came before.
+        foreign_rewards: of v2, for something else than way: laps are not told any more.
         repeated: entries of v0 cars that waited for their reset.
         respawns: of cars that were not seen for long.
+        given_up: cars that did not appear after their last respawn.
         resets_repeated: v0's RESET, sent again.
         connections: of the game so far.
+        losses: of connections.
         stalls: times that nobody drove.
     """
 
@@ -35,10 +39,14 @@ class Counters:
     nonfinite: int = 0
     unknown_ids: int = 0
     wrong_widths: int = 0
+    doubled: int = 0
+    foreign_rewards: int = 0
     repeated: int = 0
     respawns: int = 0
+    given_up: int = 0
     resets_repeated: int = 0
     connections: int = 0
+    losses: int = 0
     stalls: int = 0
 
     def as_dict(self) -> dict[str, int]:

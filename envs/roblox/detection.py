@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 
 PONG_S = 1.0  # a v2 game has answered by then
 FROZEN_TICKS = 8  # that still have cars in them: the game does not know FREEZE
+FROZEN_S = 0.4  # in which they come; faster ones were under way
 PROBE_AGAIN_S = 10.0  # until the first car is asked for again
 
 _END_REWARDS = {-10.0: V0, -20.0: V1, -40.0: V2, -100.0: V2}
@@ -22,8 +23,9 @@ class Detection:
     """Ask a game who it is.
 
     1. PING with a time: whoever sends it back within a second is v2.
-    2. Else one env is spawned and, once its cars are seen, frozen: ticks without cars are v1's, v0 goes on.
-    3. A hello wins over both; a later answer or `last_observation` still makes it v2.
+    2. Else one env is spawned and, once its cars are seen, frozen: ticks without cars are v1's, v0 goes on. Both are
+       told to let go again: a v1 game that was slow to freeze would stand for ever.
+    3. A hello wins over both; a later answer or `last_observation` still makes it v2, a late `[]` makes v0 v1.
 
     Args:
         choice: `auto`, or a dialect that needs no finding out and no hello can change.
@@ -44,6 +46,7 @@ class Detection:
         self._state = DONE if self._is_fixed else WAITS_FOR_PONG
         self._env_id, self._cars = env_id, cars
         self._since_s = -math.inf
+        self._frozen_s = math.inf  # when FREEZE left
         self._ticks = 0
 
     @property
@@ -69,7 +72,12 @@ class Detection:
             ]
         return []
 
-    def heard(self, tick: Tick) -> list[dict[str, Any]]:
+    def sent(self, commands: list[dict[str, Any]], now_s: float) -> None:
+        """Note what leaves now: ticks count from then on."""
+        if self._state == WAITS_FOR_FREEZE and messages.freeze_command(True) in commands:
+            self._frozen_s, self._ticks = now_s, 0
+
+    def heard(self, tick: Tick, now_s: float) -> list[dict[str, Any]]:
         """Take a message, and return what is to be sent because of it."""
         if tick.hello is not None:
             self.hello = tick.hello
@@ -83,20 +91,23 @@ class Detection:
             return self._found(V2)
         ours = any(tick.entries.get(car) is not None for car in self._cars)
         if self._state == WAITS_FOR_CAR and ours:
-            self._state, self._ticks = WAITS_FOR_FREEZE, 0
+            self._state, self._frozen_s = WAITS_FOR_FREEZE, math.inf
             return [messages.freeze_command(True)]
+        is_empty = tick.is_list and not tick.malformed
+        if self.dialect == V0 and is_empty:  # v0's cars never leave its ticks
+            return [messages.freeze_command(False), *self._found(V1)]
         if self._state == WAITS_FOR_FREEZE and tick.is_tick:
             self._ticks += 1
-            if tick.is_list:
+            if is_empty:
                 return self._found(V1)
-            if self._ticks >= FROZEN_TICKS:
+            if self._ticks >= FROZEN_TICKS and now_s - self._frozen_s >= FROZEN_S:
                 return self._found(V0)
         return []
 
     def _found(self, dialect: str) -> list[dict[str, Any]]:
         if dialect == self.dialect:
             return []
-        was_frozen = self._state == WAITS_FOR_FREEZE and dialect != V0
+        was_frozen = self._state == WAITS_FOR_FREEZE
         if self.dialect is not None:
             logger.info("The game speaks %s, not %s.", dialect, self.dialect)
         self.dialect, self._state = dialect, DONE

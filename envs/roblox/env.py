@@ -55,7 +55,7 @@ class RobloxEnv(gym.Env[Any, Any]):
         episode_laps: likewise.
         track_episodes: of a twin in lock-step: episodes of each of its cars until the next track.
         max_speed_mps: what a velocity of 1 means, for `info["speed_mps"]`.
-        traffic: file to record all messages in.
+        traffic: file to record all messages in; runner and number are added to its name, none is overwritten.
         training: changes nothing here.
         render_mode: None, or `rgb_array` with a twin in lock-step: its track from above.
 
@@ -134,6 +134,24 @@ class RobloxEnv(gym.Env[Any, Any]):
 
         options = options_of(arguments)
         return None if options.twin else spaces_of(options)
+
+    @classmethod
+    def longest_wait_s(cls, arguments: Mapping[str, Any]) -> float:
+        """Return how long a runner may wait for games, real seconds: until they come, and until they come back.
+
+        Raises:
+            ConfigError: an argument has the wrong value.
+        """
+        from envs.roblox.choices import options_of
+
+        return options_of(arguments).longest_wait_s
+
+    @classmethod
+    def leave(cls) -> None:
+        """Stop listening at the ports that closed envs of this process left open for those that may follow."""
+        from envs.roblox.hubs import end_all
+
+        end_all()
 
     @classmethod
     def diagnose(cls, arguments: Mapping[str, Any], seconds: float) -> list[Finding]:

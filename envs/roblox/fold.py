@@ -11,6 +11,7 @@ from envs.remote.fold import Account
 from envs.roblox.ticks import Vector
 
 NEWEST, LAST, PREVIOUS = "obs", "last_observation", "previous"  # what a final observation is
+UNDRIVEN = "undriven"  # reason of an end before the first action
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class CarFold:
         dropped: those of whole episodes that nobody drove or read, of stalls, and after ends that repeat.
         pre_action: those of episodes that were not driven yet.
         ends_folded: episodes that ended while the end before was not read.
-        empty_episodes: episodes that ended before their first action.
+        empty_episodes: episodes that ended before they were shown; one that was shown and not driven is truncated.
         is_shown: the reader was told of the running episode, by `begin`.
         has_acted: the reader has acted in it.
     """
@@ -96,20 +97,21 @@ class CarFold:
         self.sent.add(1, record.reward)
         if is_stalled:
             self.dropped.add(1, record.reward)
-            record = replace(record, reward=0.0, ticks=0)
-            if record.is_end:
-                record = replace(record, terminated=False, truncated=True, reason="stall")
-        else:
-            record = replace(record, ticks=1)
-        summed = replace(
-            record,
-            obs=self._open.obs if record.obs is None else record.obs,
-            reward=self._open.reward + record.reward,
-            ticks=self._open.ticks + record.ticks,
-            events=self._open.events | record.events,
-            truncated=record.truncated and not record.terminated,
+        before, is_end = self._open, record.is_end
+        terminated = record.terminated and not is_stalled
+        summed = Record(
+            obs=before.obs if record.obs is None else record.obs,
+            reward=before.reward if is_stalled else before.reward + record.reward,
+            ticks=before.ticks if is_stalled else before.ticks + 1,
+            terminated=terminated,
+            truncated=is_end and not terminated,
+            final_kind=record.final_kind,
+            reason="stall" if is_stalled and is_end else record.reason,
+            received_s=record.received_s,
+            info=record.info,
+            events=before.events | record.events if record.events else before.events,
         )
-        if summed.is_end:
+        if is_end:
             self._close(summed, first)
         else:
             self._open = summed
@@ -154,7 +156,7 @@ class CarFold:
             self.is_shown = False
         else:
             taken = self._open
-            self._open = replace(taken, reward=0.0, ticks=0, events={})
+            self._open = Record(obs=taken.obs, received_s=taken.received_s, info=taken.info)
         self.delivered.add(taken.ticks, taken.reward)
         return taken
 
@@ -166,6 +168,10 @@ class CarFold:
         self._drain(self.dropped)
         self.is_shown = self.has_acted = False
 
+    def resume(self, obs: Vector | None, now_s: float) -> None:
+        """Go on with an episode that somebody else has heard so far, and whose newest observation is given."""
+        self._open = Record(obs=obs, received_s=now_s)
+
     def forget_observation(self) -> None:
         """Have no observation until the game sends the next one."""
         self._open = replace(self._open, obs=None)
@@ -175,8 +181,12 @@ class CarFold:
             self.ends_folded += 1
             self.dropped.add(record.ticks, record.reward)
         elif not self.has_acted:
-            self.empty_episodes += 1
             self.pre_action.add(record.ticks, record.reward)
+            if self.is_shown:  # the reader is about to act on what it was shown: the next episode is another one
+                reason = record.reason or UNDRIVEN
+                self._ended = replace(record, reward=0.0, ticks=0, terminated=False, truncated=True, reason=reason)
+            else:
+                self.empty_episodes += 1
         else:
             self._ended = record
         self._begin_anew(first, record.received_s)

@@ -17,10 +17,11 @@ from envs.roblox.fitting import Fitting
 from envs.roblox.latency import LatencyTracker
 from envs.roblox.liveness import Liveness
 from envs.roblox.numbering import TickNumbers
+from envs.roblox.restarts import Answers
 from envs.roblox.roster import Roster
 from envs.roblox.settings import GameSettings
 from envs.roblox.ticks import Tick, Vector, read_tick
-from envs.roblox.widths import NUM_ACTIONS, V0
+from envs.roblox.widths import NUM_ACTIONS, V0, V2
 
 logger = logging.getLogger(__name__)
 
@@ -45,18 +46,20 @@ class Game:
         is_stalled: nobody drives; what happens now is not learned from.
         hello: what it said of itself.
         fault: why it was lost, in words; None: it was not.
+        last_dialect: what the connection that was lost spoke.
         doubt: why it may speak another dialect; None: nothing says so.
         journal: called with everything that happens, for a recording.
     """
 
     def __init__(self, cars_per_env: Sequence[int], settings: GameSettings, make_id: Callable[[], str]) -> None:
-        self.settings, self.counters = settings, Counters()
-        self.roster = Roster(cars_per_env, make_id, self.counters)
+        self.settings, self.counters, self._answers = settings, Counters(), Answers()
+        self.roster = Roster(cars_per_env, make_id, self.counters, self._answers)
         self.cars = self.roster.cars
         self.fitting = Fitting(settings.obs_preset, settings.dialect, self.counters, is_strict=settings.strict_width)
         self.round_trips = LatencyTracker()
         self.is_connected = self.is_frozen = self.is_stalled = self.is_driven = False
         self.fault: str | None = None
+        self.last_dialect: str | None = None
         self.doubt: str | None = None
         self.hello: dict[str, Any] | None = None
         self.journal: Callable[[float, str, Any], None] | None = None
@@ -92,9 +95,34 @@ class Game:
         self._outbox = self._detection.begin(now_s)
         self._set_up_once(now_s)
 
+    def condition(self) -> dict[str, Any]:
+        """Return how a connected game stands, plain: what a recording that begins now has to know of the past."""
+        return {
+            "dialect": self.dialect,
+            "is_frozen": self.is_frozen,
+            "width": self.fitting.width,
+            "answers_s": list(self._answers.recent_s),
+            "cars": [car.condition() for car in self.cars],
+        }
+
+    def resume(self, condition: dict[str, Any], now_s: float) -> None:
+        """Stand as `condition` says, as if the game had been heard all along."""
+        self.connected(now_s)
+        self.fitting.width = condition["width"]
+        self._answers.recent_s.extend(condition["answers_s"])
+        if condition["dialect"] is None or self._detection is None:
+            return
+        self._detection.dialect = condition["dialect"]
+        self._set_up_once(now_s)
+        self.is_frozen, self._outbox = condition["is_frozen"], []
+        for car, one in zip(self.cars, condition["cars"], strict=True):
+            car.resume(one, now_s)
+
     def disconnected(self, now_s: float, reason: str) -> None:
         """End all episodes: the game is lost."""
         self._write(now_s, "disconnected", reason)
+        self.counters.losses += 1
+        self.last_dialect = self.dialect
         self.is_connected = self.is_frozen = self._is_set_up = False
         self._detection, self._outbox, self.fault = None, [], reason
         for car in self.cars:
@@ -131,13 +159,25 @@ class Game:
         if self._is_set_up:
             self._update_stall(now_s)
             self._reset_cars(now_s)
-        if not self._outbox and now_s - self._liveness.sent_s >= self.settings.ping_s:
+        liveness = self._liveness
+        since_s = liveness.pinged_s if self.dialect == V2 else liveness.sent_s  # v2 answers: it is measured
+        if now_s - since_s >= self.settings.ping_s:
             self._outbox.append(messages.ping_command(now_s))
         sent, self._outbox = self._outbox, []
         if sent:
-            self._liveness.sent_s = now_s
-            self._write(now_s, "sent", sent)
+            self._note_sent(self._detection, sent, now_s)
         return sent
+
+    def _note_sent(self, detection: Detection, sent: list[dict[str, Any]], now_s: float) -> None:
+        """Note when commands leave; pings, which may have waited, are told."""
+        self._liveness.sent_s = now_s
+        detection.sent(sent, now_s)
+        for command in sent:
+            if command[messages.COMMAND] == messages.PING:
+                command[messages.DATA][messages.TIME] = self._liveness.pinged_s = now_s
+            elif command == messages.freeze_command(True):
+                self._liveness.freeze_sent_s = now_s
+        self._write(now_s, "sent", sent)
 
     def why_close(self, now_s: float) -> str | None:
         """Return why the connection is to be closed: ticks have ceased; None: it is not."""
@@ -193,14 +233,23 @@ class Game:
         if self._detection is None:
             return
         self.counters.malformed += tick.malformed
-        self._outbox += self._detection.heard(tick)
+        before = self._detection.dialect
+        self._outbox += self._detection.heard(tick, now_s)
+        if before == V0 and self._detection.dialect != V0:
+            self._outbox.append(messages.collisions_command(self.settings.collisions))
         self.hello = self._detection.hello
+        self._compare_width(tick.hello)
         if tick.pong_s is not None and now_s - tick.pong_s >= 0.0:
             self.round_trips.add(now_s - tick.pong_s)
+            for one in self.cars:
+                one.answered(tick.pong_s)
         if tick.is_tick:
             self._liveness.tick_s = now_s
             self.counters.ticks += 1
             self.counters.empty_ticks += int(tick.is_list)
+        if tick.is_list:
+            self._answers.add_since(self._liveness.freeze_sent_s, now_s)
+            self._liveness.freeze_sent_s = None
         is_repeated = self._numbers.is_repeated(tick)
         self.counters.ticks_repeated += int(is_repeated)
         self.counters.ticks_missed += self._numbers.take(tick)
@@ -222,6 +271,12 @@ class Game:
             for car in self.cars:
                 car.action = NEUTRAL
             self._outbox += self.roster.action_commands()
+
+    def _compare_width(self, hello: dict[str, Any] | None) -> None:
+        """Complain at once about a width that a hello says and the env does not have."""
+        told = None if hello is None else hello.get("obs_dim")
+        if self.dialect is not None and isinstance(told, int) and not isinstance(told, bool):
+            self.fitting.hello(told, self.dialect)
 
     def _set_up_once(self, now_s: float) -> None:
         """Ask for all cars, as soon as it is known how."""
@@ -249,7 +304,10 @@ class Game:
     def _reset_cars(self, now_s: float) -> None:
         if self.is_frozen or self.dialect is None:
             return
+        given_up = self.counters.given_up
         self._outbox += self.roster.reset_commands(self.dialect, self._liveness.moving_s, now_s)
+        if self.counters.given_up > given_up:
+            self._write(now_s, "sent", [])  # a recording is to know when
 
     def _write(self, now_s: float, event: str, value: Any) -> None:
         if self.journal is not None:

@@ -11,6 +11,7 @@ from envs.ports import ports_of
 from envs.remote.security import known_token
 from envs.roblox.hubs import claim, give_back, lease_hub
 from envs.roblox.options import Options, twin_class
+from envs.roblox.seats import Seat
 from envs.roblox.traffic import TrafficFile
 
 logger = logging.getLogger(__name__)
@@ -42,15 +43,19 @@ class HubWorld:
         self.hub = lease_hub(options.host, port, token=token, speed=options.speed, hands_on=options.hub and not runner)
         self.lock = self.hub.condition
         self._is_twin = bool(options.twin)
-        self._seats = claim(self.hub, cars, options.game_settings(), options.model_id, lambda: str(uuid.uuid4()))
-        self.games = [seat.game for seat in self._seats]
-        self._connections_before = [max(game.counters.connections, 1) for game in self.games]
         self._model_id = options.model_id or _TWIN
         self._traffic: TrafficFile | None = None
         self._twins: list[Any] = []
+        self._seats: list[Seat] = []
         try:
-            if options.traffic is not None:
-                self._traffic = TrafficFile(options.traffic, self.games)
+            with self.lock:  # nobody is heard before the recording has begun
+                self._seats = claim(
+                    self.hub, cars, options.game_settings(), options.model_id, lambda: str(uuid.uuid4())
+                )
+                self.games = [seat.game for seat in self._seats]
+                self._connections_before = [max(game.counters.connections, 1) for game in self.games]
+                if options.traffic is not None:
+                    self._traffic = TrafficFile(options.traffic, self.games, runner=runner, now_s=self.now())
             if options.twin:
                 self._start_twins(options, token, seed)
             else:

@@ -10,12 +10,15 @@ class Liveness:
 
     Attributes:
         sent_s: when the last command was sent.
+        pinged_s: when the last ping was.
+        freeze_sent_s: when the last FREEZE was; None: it has shown.
         tick_s: when the last tick came.
         moving_s: since when cars are expected in ticks: when they were spawned, or let go after a freeze.
     """
 
     def __init__(self, now_s: float = 0.0) -> None:
-        self.sent_s = self.tick_s = self.moving_s = now_s
+        self.sent_s = self.pinged_s = self.tick_s = self.moving_s = now_s
+        self.freeze_sent_s: float | None = None
 
     def why_close(self, now_s: float, *, is_frozen: bool, no_tick_timeout_s: float, dialect: str | None) -> str | None:
         """Return why the connection of a game with cars is to be closed: ticks have ceased; None: it is not."""

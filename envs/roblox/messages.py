@@ -134,6 +134,8 @@ def _literal(found: re.Match[str]) -> str:
 
 def _within(value: Any, car: str) -> float:
     number = float(value)
+    if -1.0 <= number <= 1.0:
+        return number
     if not -float("inf") < number < float("inf"):
         raise ValueError(f"Expected a finite action for {car}, got {number}. Has the policy diverged?")
     return min(max(number, -1.0), 1.0)

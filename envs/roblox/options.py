@@ -78,6 +78,8 @@ class Options:
         check_range("max_speed_mps", self.max_speed_mps, 0.1, 1000.0)
         if self.ping_s >= 20.0:
             raise ConfigError(f"env.ping_s={self.ping_s:g}: games close a connection that is silent for 20 s.")
+        if self.traffic is not None and self.twin == LOCKSTEP:
+            raise ConfigError("env.traffic records what is said over sockets: choose env.twin=true, or a game.")
         taken = [name for name in ("dialect", "vehicle", "seed") if name in self.twin_game]
         if taken:
             raise ConfigError(f"env.twin_game has {', '.join(taken)}: say env.dialect, env.obs_preset or a seed.")
@@ -86,6 +88,13 @@ class Options:
     def width(self) -> int | None:
         """How wide observations are; None: only the game can tell."""
         return width_of(self.obs_preset, self.dialect)
+
+    @property
+    def longest_wait_s(self) -> float:
+        """How long a reset and a step may wait for games, real seconds; twins in lock-step are always there."""
+        if self.twin == LOCKSTEP:
+            return 0.0
+        return (self.connect_timeout_s + self.reconnect_timeout_s) / self.speed
 
     def game_settings(self) -> GameSettings:
         """Return how games are treated."""

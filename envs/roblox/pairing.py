@@ -15,6 +15,8 @@ from envs.roblox.worlds import World
 logger = logging.getLogger(__name__)
 
 _TELL_EVERY_S = 30.0  # that we still wait
+CARS_CURE = "Does the track have as many spawn points as cars? v0 needs one for each car: choose fewer (env.cars)."
+BLIND_CURE = "The game's entries of them have no obs: does their vehicle have rays (its RayConfig)?"
 
 
 class Pairing:
@@ -115,17 +117,26 @@ class Pairing:
         while not self._world.wait(self._has_all, min(tell_s, until_s)):
             self._check_widths()
             now_s = self._world.now()
-            missing = sum(not game.is_running for game in self._world.games)
-            text = f"{missing} of {len(self._world.games)} games" if missing else "cars to appear"
+            missing, cure = self._missing()
             if now_s >= until_s:
                 raise SimulatorUnavailable(
-                    f"Waited {now_s - began_s:.0f} s for {text} at {self._world.place} (env.connect_timeout_s). "
-                    "Start the game in Roblox Studio, or choose env.twin=true."
+                    f"Waited {now_s - began_s:.0f} s for {missing} at {self._world.place} (env.connect_timeout_s). "
+                    f"{cure} Or choose env.twin=true."
                 )
             tell_s = now_s + _TELL_EVERY_S
-            if now_s > began_s or missing:
-                logger.info("Waiting for %s at %s: start the game in Roblox Studio.", text, self._world.place)
+            if now_s > began_s or not all(game.is_running for game in self._world.games):
+                logger.info("Waiting for %s at %s. %s", missing, self._world.place, cure)
         self._check_widths()
+
+    def _missing(self) -> tuple[str, str]:
+        """Return what a reset waits for, and what to do about it, in words."""
+        gone = sum(not game.is_running for game in self._world.games)
+        if gone:
+            return f"{gone} of {len(self._world.games)} games", "Please start the game in Roblox Studio."
+        blind = [slot.car.id for slot in self.slots if slot.car.is_blind]
+        if blind:
+            return f"observations of {', '.join(blind)}", BLIND_CURE
+        return "cars to appear", CARS_CURE
 
     def _has_all(self) -> bool:
         return any(game.fitting.error for game in self._world.games) or all(

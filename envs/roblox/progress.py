@@ -1,6 +1,7 @@
 """A car's way along the lap, undone from its rewards: old games tell nothing else.
 
-A tick pays `1000 × Δ(laps + share of the lap)`, its losses many times over, and in v0 and v1 a bonus for speed.
+A tick pays `1000 × Δ(laps + share of the lap)`, its losses many times over, and in v0 and v1 a bonus for speed. A v2
+game with `TerminateAll` pays for places in a race too: then rewards do not tell the way, and no laps are made up.
 
 Source: the public game's reward at v0, v1 and v2.
 """
@@ -13,12 +14,27 @@ from envs.roblox.widths import V0, V1, V2
 TICK_S = 1.0 / 15.0  # nominal: the game counts frames
 FRAMES_PER_TICK = 4  # physics steps, at 60 Hz
 PER_LAP = 1000.0
+AT_REST = 0.01  # velocity: 0.07 studs a tick, of a lap of some thousand
+MOST_AT_REST = 0.5  # reward
 LOSS_FACTOR = {V0: 20.0, V1: 20.0, V2: 25.0}
 
 
 def speed_bonus(velocity: float, dialect: str) -> float:
     """Return what a tick pays for speed alone; `velocity` as observed, 1 is the fastest forward."""
     return 0.0 if dialect == V2 else 0.5 * (math.exp(2.0 * min(max(velocity, 0.0), 1.0)) - 1.0)
+
+
+def pays_for_more(entry: Entry, velocity: float, dialect: str) -> bool:
+    """Return whether a tick pays for more than way: a car at rest for its place, or one whom another's end has ended.
+
+    Source: v2's `TerminateAll`, which pays ±1 a tick for the first and the last, and a normal reward to those that are
+    truncated with the one who ended; without it v2 pays 0 for a truncation.
+    """
+    if dialect != V2:
+        return False
+    if entry.is_end:
+        return entry.truncated and not entry.terminated and entry.reward != 0.0
+    return abs(velocity) <= AT_REST and entry.reward > MOST_AT_REST
 
 
 def way_of(reward: float, velocity: float, dialect: str) -> float:
@@ -43,7 +59,7 @@ class Way:
     def add(self, entry: Entry, velocity: float, dialect: str) -> float | None:
         """Count a tick within an episode; return the time of the lap that it completes, in s, else None."""
         self._ticks += 1.0
-        if "progress" in entry.info and "lap" in entry.info:
+        if entry.tells_way:
             return self._believe(entry)
         before = self._total
         self._total += way_of(entry.reward, velocity, dialect)

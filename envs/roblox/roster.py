@@ -9,6 +9,7 @@ from envs.roblox import messages
 from envs.roblox.car import Car
 from envs.roblox.counters import Counters
 from envs.roblox.resets import reset_commands, respawn_if_unseen
+from envs.roblox.restarts import Answers
 
 MOST_CARS = 512  # of a game
 
@@ -20,6 +21,7 @@ class Roster:
         cars_per_env: number of cars of each env.
         make_id: returns a uuid4 for each env.
         counters: of the game.
+        answers: likewise.
 
     Attributes:
         cars_per_env: as given.
@@ -31,13 +33,15 @@ class Roster:
         ConfigError: there are too many cars, or none in an env.
     """
 
-    def __init__(self, cars_per_env: Sequence[int], make_id: Callable[[], str], counters: Counters) -> None:
+    def __init__(
+        self, cars_per_env: Sequence[int], make_id: Callable[[], str], counters: Counters, answers: Answers
+    ) -> None:
         if sum(cars_per_env) > MOST_CARS or min(cars_per_env, default=0) < 1:
             raise ConfigError(f"Expected 1 to {MOST_CARS} cars in a game, got envs of {list(cars_per_env)} cars.")
         self.cars_per_env = tuple(cars_per_env)
         self.env_ids = [make_id() for _ in cars_per_env]
         pairs = zip(self.env_ids, cars_per_env, strict=True)
-        self.envs = [[Car(number, env_id, counters) for number in range(count)] for env_id, count in pairs]
+        self.envs = [[Car(number, env_id, counters, answers) for number in range(count)] for env_id, count in pairs]
         self.cars = [car for env in self.envs for car in env]
         self._by_id = {car.id: car for car in self.cars}
         self._counters = counters
@@ -64,11 +68,13 @@ class Roster:
         """Return what resets the cars that want it or were not seen for long; see `envs.roblox.resets`."""
         for car in self.cars:
             respawn_if_unseen(car, self._counters, moving_s, now_s)
-        pairs = zip(self.env_ids, self.envs, strict=True)
-        return [command for env_id, env in pairs for command in reset_commands(env_id, env, dialect, now_s)]
+        return reset_commands(list(zip(self.env_ids, self.envs, strict=True)), dialect, now_s)
 
     def action_commands(self) -> list[dict[str, Any]]:
         """Return an ACTION for each env that has cars in the game."""
+        for car in self.cars:
+            if car.is_known:
+                car.acted()
         known = [{car.id: car.action.tolist() for car in env if car.is_known} for env in self.envs]
         pairs = zip(self.env_ids, known, strict=True)
         return [messages.action_command(env_id, actions) for env_id, actions in pairs if actions]

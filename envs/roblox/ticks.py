@@ -26,6 +26,7 @@ class Entry:
         info: additions of newer games: `lap`, `progress`, `lap_time`.
         reason: addition: why it ended.
         tick: addition: the game's tick number.
+        action_id: addition: how many actions the car has taken.
         nonfinite: numbers that were none.
         malformed: parts that were of another type than they should be.
     """
@@ -38,6 +39,7 @@ class Entry:
     info: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
     tick: int | None = None
+    action_id: int | None = None
     nonfinite: int = 0
     malformed: int = 0
 
@@ -45,6 +47,11 @@ class Entry:
     def is_end(self) -> bool:
         """Whether an episode ended in this tick."""
         return self.terminated or self.truncated
+
+    @property
+    def tells_way(self) -> bool:
+        """Whether the game says how far the car has come."""
+        return "progress" in self.info and "lap" in self.info
 
 
 @dataclass
@@ -102,7 +109,7 @@ def read_entry(value: Mapping[str, Any]) -> Entry:
     if isinstance(info, Mapping):
         entry.info = {str(name): _number(part, entry) for name, part in info.items() if _is_number(part)}
     entry.reason = reason if isinstance(reason, str) else None
-    entry.tick = tick if isinstance(tick, int) else None
+    entry.tick, entry.action_id = _whole(tick), _whole(value.get(messages.ACTION_ID))
     return entry
 
 
@@ -112,8 +119,8 @@ def _read_control(tick: Tick, key: str, part: Any) -> None:
         tick.pong_s = _number(time_s, Entry()) if _is_number(time_s) else math.nan
     elif key == messages.HELLO:
         tick.hello = dict(part) if isinstance(part, Mapping) else {}
-    elif key == messages.TICK_NUMBER and type(part) is int:
-        tick.number = part
+    elif key == messages.TICK_NUMBER:
+        tick.number = _whole(part)
 
 
 def _vector(value: Any, entry: Entry) -> Vector | None:
@@ -146,6 +153,13 @@ def _number(value: Any, entry: Entry) -> float:
         entry.nonfinite += 1
         return 0.0
     return float(value)
+
+
+def _whole(value: Any) -> int | None:
+    """Return a count, which Luau may have written as 3.0; None: it is none."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _is_number(value: Any) -> bool:

@@ -14,6 +14,7 @@ from envs.roblox import actions as action_choices
 from envs.roblox.choices import options_of, spaces_of
 from envs.roblox.env import RobloxEnv
 from envs.roblox.episode_limits import EpisodeLimits
+from envs.roblox.fitting import share_width
 from envs.roblox.fold import Record
 from envs.roblox.infos import info_of
 from envs.roblox.options import open_world
@@ -61,6 +62,7 @@ class RobloxVectorEnv(NativeVectorEnv):
         self._options = options_of(arguments)
         self._random = [np_random(index)[0] for index in range(num_envs)]
         self._world = world or open_world(self._options, num_envs, runner=runner, seeds=list(range(num_envs)))
+        share_width([game.fitting for game in self._world.games])
         self.pairing = Pairing(self._world, self._options.pairing_settings())
         self._game_of = [index for index, game in enumerate(self._world.games) for _ in game.cars]
         self._limits = EpisodeLimits(self._world, self.pairing, self._options, self._drawn_seed)

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode
 from envs.contract import unsquash
 from envs.dummy import DummyEnv
 from envs.errors import ConfigError
-from envs.factory import make_env, make_vector_env
+from envs.factory import make_env, make_vector_env, played
 from envs.seeds import episode_seeds
 from envs.wrappers import TrainingSeeds
 
@@ -120,6 +120,16 @@ def test_arguments_of_evaluation_differ_without_training_only():
     for training in (True, False):
         envs = make_vector_env(config, num_envs=2, training=training)
         assert envs.single_observation_space == make_env(config, training=training).observation_space
+
+
+def test_arguments_of_play_take_the_place_of_those_of_evaluation():
+    config = DUMMY | {"evaluation": {"image_size": 24, "obs": "image"}}
+    assert make_env(played(config)).observation_space.shape == (24, 24, 1)
+    config["play"] = {"obs": "image"}
+    assert make_env(played(config)).observation_space.shape != (24, 24, 1)
+    assert make_env(config).observation_space.shape == (24, 24, 1)
+    with pytest.raises(ConfigError, match="no key 'imagesize'"):
+        make_env(DUMMY | {"play": {"imagesize": 3}}, training=True)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,41 @@ def test_a_dialect_is_found_within_3_s_and_all_cars_are_asked_for_once(scripted,
     assert all(car.is_known for car in game.cars)
 
 
+@pytest.mark.point("roblox", 3)
+@pytest.mark.parametrize("late", [5, 12, 20])
+def test_a_v1_game_whose_ticks_are_late_is_let_go_and_found_to_be_v1(scripted, entry, late):
+    """So many ticks were under way, and come at once, when FREEZE was to be sent; v1 freezes when it hears of it."""
+    world = scripted(1, dialect="auto", auto_freeze_s=3600.0)
+    speaker, game = Speaker("v1"), world.games[0]
+    while not speaker.spawned:
+        talk(world, speaker, entry, 0.07)
+    for _ in range(late):  # nothing is sent in between: the loop is busy hearing
+        game.heard(speaker.tick(entry), world.now())
+    talk(world, speaker, entry, 2.0)
+    assert game.dialect == "v1"
+    assert not speaker.is_frozen
+    assert len(world.commands("UPDATE_COLLISIONS")) == 1
+
+
+@pytest.mark.point("roblox", 3)
+def test_a_v1_game_that_hears_of_the_freeze_after_a_second_is_let_go_and_found_to_be_v1(scripted, entry):
+    world = scripted(1, dialect="auto", auto_freeze_s=3600.0)
+    speaker, waiting = Speaker("v1"), []
+    hear, answered = speaker.hear, []
+
+    def hear_late(command):
+        waiting.append((world.now() + 1.0, command))
+        while waiting and waiting[0][0] <= world.now():
+            answered.append(hear(waiting.pop(0)[1]))
+
+    speaker.hear = hear_late
+    tick = speaker.tick
+    speaker.tick = lambda entry: (hear_late({"command": "NOTHING", "data": {}}), tick(entry))[1]
+    talk(world, speaker, entry, 8.0)
+    assert world.games[0].dialect == "v1"
+    assert not speaker.is_frozen
+
+
 @pytest.mark.point("roblox", 4)
 def test_a_chosen_dialect_is_not_found_out_and_a_hello_wins_over_probing(scripted, entry):
     world = scripted(1, dialect="v0")
@@ -231,3 +266,40 @@ def test_v0_repeats_its_end_which_counts_once_and_is_reset_again_after_a_second(
     account = env.account()
     assert account["delivered"] == -10.0
     assert account["dropped"] == -190.0
+
+
+@pytest.mark.point("roblox", 18)
+def test_games_of_two_widths_have_that_of_the_first_and_say_both(scripted, entry, forwards, caplog):
+    from envs.roblox.vector import RobloxVectorEnv
+
+    world = scripted(1, games=2, obs_preset="auto")
+    wide, narrow = (
+        {car.id: entry(width=width) for car in game.cars} for width, game in zip((22, 16), world.games, strict=True)
+    )
+    world.idle = [lambda game: wide, lambda game: narrow]
+    env = RobloxVectorEnv(2, world=world, obs_preset="auto", actions="game")
+    assert env.single_observation_space.shape == (22,)
+    seen, _ = env.reset()
+    assert seen.tolist() == [[0.5] * 22, [0.5] * 16 + [0.0] * 6]
+    seen, *_ = env.step(forwards(2))
+    assert seen.shape == (2, 22)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "16 numbers" in warnings[0]
+    assert "had 22" in warnings[0]
+    strict = scripted(1, games=2, obs_preset="auto", strict_width=True)
+    strict.idle = world.idle
+    with pytest.raises(ValueError, match=r"16 numbers.*had 22"):
+        RobloxVectorEnv(2, world=strict, obs_preset="auto", strict_width=True)
+
+
+@pytest.mark.point("roblox", 18)
+def test_a_hello_of_another_width_is_said_before_any_observation(scripted, caplog):
+    world = scripted(1, dialect="auto")
+    world.games[0].heard({"__hello": {"protocol": 2, "obs_dim": 16}}, world.now())
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "16 numbers" in warning
+    assert "22" in warning
+    world = scripted(1, dialect="auto", strict_width=True)
+    world.games[0].heard({"__hello": {"protocol": 1, "obs_dim": 19}}, world.now())  # the action is added here
+    assert world.games[0].fitting.error is None

@@ -35,6 +35,7 @@ def test_cars_are_spread(num_envs, games, cars, layout):
         ({"cars": 0}, "cars"),
         ({"ping_s": 25.0}, "silent for 20 s"),
         ({"min_ticks": 0}, "min_ticks"),
+        ({"traffic": "drives.jsonl", "twin": "lockstep"}, "env.twin=true"),
         ({"twin_game": {"dialect": "v0"}}, "env.dialect"),
     ],
 )

@@ -99,6 +99,22 @@ def test_pings_bring_the_time_and_answers_are_measured(driven):
     assert world.games[0].round_trips.summary()["samples"] == 1
 
 
+def test_a_v2_game_that_is_driven_is_pinged_too_and_an_old_one_is_not(driven, forwards):
+    for dialect, pings in (("v2", 4), ("v0", 0)):
+        world, env = driven(dialect=dialect)
+        until_s = world.now() + 20.5
+        while world.now() < until_s:
+            env.step(forwards())
+        assert len(world.commands("PING")) == pings  # every 5 s
+
+
+def test_the_first_ping_brings_the_time_at_which_it_left(scripted):
+    world = scripted(is_connected=False)
+    game = world.games[0]
+    game.connected(100.0)
+    assert game.due(100.02)[0] == {"command": "PING", "envid": "", "data": {"t": 100.02}}
+
+
 @pytest.mark.point("roblox", 22)
 def test_a_game_that_ticks_no_more_is_hung_up_after_5_s_but_not_a_frozen_one(driven, forwards):
     world, env = driven()

@@ -129,6 +129,25 @@ def test_an_episode_that_ends_before_its_first_action_is_counted(driven, forward
     assert env.account()["pre_action"] == -39.0
 
 
+def test_an_episode_that_was_shown_and_ended_before_its_first_action_is_truncated(driven, forwards, entry):
+    world, env = driven()
+    car = world.games[0].cars[0].id
+    env.step(forwards())
+    world.queues[0].append({car: crash(entry, 0.1)})
+    env.step(forwards())
+    shown, *_ = env.step(forwards())
+    assert shown[0, 0] == pytest.approx(0.1)
+    world.games[0].heard({car: entry(0.2, 1.0)}, world.now())
+    world.games[0].heard({car: crash(entry, 0.15)}, world.now())  # nobody has driven yet
+    seen, rewards, terminated, truncated, infos = env.step(forwards())
+    assert (rewards[0], terminated[0], truncated[0]) == (0.0, False, True)
+    assert seen[0, 0] == pytest.approx(0.7)  # the final one of the episode that was shown
+    assert infos["reason"][0] == "undriven"
+    assert env.account()["pre_action"] == -39.0
+    seen, rewards, terminated, truncated, _ = env.step(forwards())
+    assert (rewards[0], terminated[0], truncated[0]) == (0.0, False, False)
+
+
 @pytest.mark.point("roblox", 14)
 def test_terminate_all_ends_the_other_cars_as_truncated(lockstep, forwards):
     env = lockstep(4, games=1, cars=4, dialect="v2", twin_game={"terminate_all": True})
@@ -211,6 +230,19 @@ def test_no_game_is_an_error_after_as_long_as_was_said(scripted, forwards):
     with pytest.raises(SimulatorUnavailable, match=r"Waited 90 s for 1 of 1 games at a test"):
         env.reset()
     assert world.now() - began_s == pytest.approx(90.0, abs=TICK_S)
+
+
+def test_cars_that_observe_nothing_are_named_and_so_is_the_cause(scripted, entry, caplog):
+    from envs.roblox.vector import RobloxVectorEnv
+
+    caplog.set_level("INFO", logger="envs.roblox")
+    world = scripted(1, dialect="v0")
+    car = world.games[0].cars[0].id
+    world.idle = [lambda game: {car: {"reward": 0.0, "terminated": False, "truncated": False}}]
+    env = RobloxVectorEnv(1, world=world, dialect="v0", connect_timeout_s=40.0)
+    with pytest.raises(SimulatorUnavailable, match=f"observations of {car}.*have no obs.*rays"):
+        env.reset()
+    assert any(car in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.point("roblox", 25)

@@ -79,16 +79,26 @@ def test_a_game_that_cut_itself_off_is_hung_up_and_comes_back(beside, eventually
 
 @pytest.mark.point("roblox", 10)
 @pytest.mark.parametrize("dialect", ["v0", "v1", "v2"])
-def test_the_account_closes_with_ticks_lost_doubled_and_full_of_nan(beside, forwards, dialect):
+def test_the_account_closes_with_ticks_lost_doubled_and_full_of_nan(beside, forwards, eventually, dialect):
     faults = {"drop_ticks": 0.1, "dup_ticks": 0.1, "nan": 0.05}
-    env, _ = beside(dialect, speed=5.0, faults=faults, choice=dialect)
+    env, twin = beside(dialect, speed=5.0, faults=faults, choice=dialect)
     env.reset()
-    returned = 0.0
-    for _ in range(60):
-        _, rewards, *_ = env.step(forwards(2))
+    returned, ends, was_done = 0.0, 0, np.zeros(2, bool)
+    for step in range(90):
+        _, rewards, terminated, truncated, _ = env.step(forwards(2))
         returned += rewards.sum()
+        ends += int(((terminated | truncated) & ~was_done).sum())
+        was_done = terminated | truncated
+        if step % 20 == 0:
+            time.sleep(3 / 15 / 5.0)  # a learner that is three ticks late
+    with twin.lock:  # it ticks no more; what it has sent arrives
+        eventually(lambda: env.account()["sent"] == pytest.approx(twin.wire.reward_sent, abs=1e-6))
+        ends_sent = twin.wire.ends_sent
     with env.world.lock:
         account, counters = env.account(), env.counters()
+        waiting = sum(slot.car.fold.has_end for slot in env.pairing.slots)
+    assert ends >= 1
+    assert ends_sent == ends + waiting + sum(counters[name] for name in ("ends_folded", "empty_episodes", "repeated"))
     total = account["delivered"] + account["dropped"] + account["pre_action"] + account["waiting"]
     assert account["sent"] == pytest.approx(total, abs=1e-6)
     assert account["delivered"] == pytest.approx(returned, abs=1e-6)
