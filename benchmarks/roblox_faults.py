@@ -174,7 +174,7 @@ def _cells(env: RobloxVectorEnv, seen: Drive, books: Mapping[str, float], speed:
         "car-steps without a tick": f"{seen.stale:,}",
         "rewards sent, by the twin's books": f"{books['reward_sent']:+.6f}",
         "rewards received": f"{account['sent']:+.6f}",
-        "difference": f"{books['reward_sent'] - account['sent']:+.6f}",
+        "difference": f"{round(books['reward_sent'] - account['sent'], 6) + 0.0:+.6f}",
         **{f"… {name.replace('_', '-')}": f"{account[name]:+.6f}" for name in where},
         "received less these four": f"{account['sent'] - sum(account[name] for name in where):+.1e}",
         "delivered less the driver's sum": f"{account['delivered'] - seen.reward:+.1e}",

@@ -162,6 +162,10 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=0.0, help="of the game: look at memory instead")
     parser.add_argument("--lockstep", action="store_true", help="measure twins in this process instead")
     options = parser.parse_args()
+    if 0.0 < options.hours <= 1.5 * _SETTLED_H:
+        parser.error(
+            f"--hours {options.hours:g}: memory is looked at after {_SETTLED_H:.2f} h, so ask for more than that"
+        )
     if options.lockstep:
         rows = [lockstep(cars, games) for cars, games in ((20, 20), (20, 4), (20, 1), (512, 4))]
         titles = ["cars", "games", "car-steps/s, games alone", "car-steps/s, `RobloxVectorEnv`"]
