@@ -70,7 +70,7 @@ def diagnose(arguments: Mapping[str, Any], seconds: float) -> list[Finding]:
     try:
         found = {one.check: one for one in _all(world, looked, options, seconds)}
     finally:
-        world.close()
+        world.close()  # the env, if there is one, has no more to close
     place = env_place(options)
     skipped = (Finding(place, check, "not reached", SKIPPED) for check in CHECKS)
     return [found.get(one.check, one) for one in skipped]

@@ -42,7 +42,7 @@ class HubWorld:
         token = known_token(options.token)
         self.hub = lease_hub(options.host, port, token=token, speed=options.speed, hands_on=options.hub and not runner)
         self.lock = self.hub.condition
-        self._is_twin = bool(options.twin)
+        self._is_twin, self._is_closed = bool(options.twin), False
         self._model_id = options.model_id or _TWIN
         self._traffic: TrafficFile | None = None
         self._twins: list[Any] = []
@@ -117,7 +117,10 @@ class HubWorld:
             self.hub.steps.add(latency_s)
 
     def close(self) -> None:
-        """Leave the games, frozen, to whoever comes next; twins end."""
+        """Leave the games, frozen, to whoever comes next; twins end. A second call does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for twin in self._twins:
             twin.close()
         with contextlib.suppress(RuntimeError), self.lock:

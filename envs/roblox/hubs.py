@@ -11,7 +11,7 @@ from envs.roblox.settings import GameSettings
 
 LINGER_S = 20.0  # real time that a port outlives its last env
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # an env that nobody closed is closed wherever its memory is freed: here, too
 _hubs: dict[tuple[str, int], RobloxHub] = {}
 _users: dict[RobloxHub, int] = {}
 _timers: dict[RobloxHub, threading.Timer] = {}

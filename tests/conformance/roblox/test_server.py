@@ -1,6 +1,7 @@
 """The server over real sockets: its doors, its pages, and games that come, go and come back."""
 
 import contextlib
+import gc
 import threading
 
 import numpy as np
@@ -233,6 +234,24 @@ def test_the_port_and_the_game_outlive_an_env_that_is_built_anew(listening, clie
     assert (rewards >= 1.0).all()
     assert len(player.cars) == 2  # nothing was spawned twice
     player.leave()
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_an_env_whose_world_is_closed_or_that_nobody_closes_frees_its_port_once(listening):
+    first, _ = listening(1)
+    port = first.world.hub.address[1]
+    hubs._users[first.world.hub] += 1  # another env at the same port
+    hub = first.world.hub
+    first.world.close()
+    first.world.close()
+    first.close()
+    assert hubs._users[hub] == 1
+    with hubs._lock:  # its memory may be freed anywhere: while another env takes a port, say
+        forgotten = RobloxVectorEnv(1, port=port, dialect="v2")
+        del forgotten
+        gc.collect()
+    assert hubs._users[hub] == 1
+    hubs.give_back(hub, lingers=False)
 
 
 def test_runner_w_listens_at_the_port_plus_w(listening):
