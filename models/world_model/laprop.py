@@ -19,7 +19,7 @@ class LaProp(torch.optim.Optimizer):
     In Adam a rare large gradient outlives its own normalisation and may explode; here it cannot. Clipping is adaptive:
     the gradient of each tensor is at most `clip` times as long as the tensor itself (or as 0.001, for young zeros).
 
-    A step whose gradients are not all finite changes nothing, and `norm` says so, without making a GPU wait.
+    A step whose gradients are not all finite moves nothing and counts as one of zeros; `norm` tells, and no GPU waits.
 
     Attributes:
         norm: `()`, length of the whole gradient of the last step, before clipping.
