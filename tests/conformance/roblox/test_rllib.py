@@ -15,9 +15,11 @@ def example(root, monkeypatch):
     import ray
     import rllib_train
 
+    was_there = ray.is_initialized()
     yield rllib_train
     sys.modules.pop("rllib_train")
-    ray.shutdown()  # RLlib starts one of its own where there is none
+    if not was_there:  # RLlib has started one of its own
+        ray.shutdown()
 
 
 @pytest.mark.slow

@@ -41,7 +41,6 @@ def ppo(tiny_plan, compose, tmp_path):
     ray.shutdown()
 
 
-@pytest.mark.slow
 @pytest.mark.timing  # a game that fast needs a core of its own
 @pytest.mark.timeout(600)
 @pytest.mark.point("roblox", 28)
