@@ -40,7 +40,6 @@ def test_twins_are_told_apart(beside, dialect):
     assert not truncated.any()
 
 
-@pytest.mark.slow
 @pytest.mark.timing
 @pytest.mark.point("roblox", 3)
 @pytest.mark.parametrize("dialect", ["v0", "v1", "v2"])
