@@ -45,12 +45,15 @@ class DreamerConfig(RacingConfig):
                 f"ray.num_learners={plan.num_learners}: DreamerV3 learns in one process, from one replay. Leave it at "
                 "1."
             )
+        options.check(streams)
+
+    def check_memory(self, plan: Plan) -> None:
+        """Raise a ConfigError if frames are stacked."""
         if frame_stack(self.env_config) > 1:
             raise ConfigError(
                 f"env.frame_stack={frame_stack(self.env_config)}: the world model remembers by itself, and its replay "
                 "holds single frames. Leave it at 1."
             )
-        options.check(streams)
 
     def replay_bytes(self, space: Space) -> int:
         """Return the size of the replay's files, less than a hundredth of it left out: actions, rewards, flags."""
