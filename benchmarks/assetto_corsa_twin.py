@@ -10,13 +10,11 @@ compilation; by the wall clock, and by process time for machines that others sha
 import argparse
 import json
 import socket
-import statistics
-import time
-from collections.abc import Callable
 
 import numpy as np
 
 from benchmarks.setting import table
+from benchmarks.step_rates import Run, step_rates
 from envs.assetto_corsa.tracks.synthetic import synthetic_ac_track
 from envs.assetto_corsa.twin.cars import TwinCars
 from envs.assetto_corsa.twin.game import TwinGame
@@ -27,14 +25,6 @@ STEP_S, TICKS = 0.04, 4
 WARM_UP = 50
 
 Commands = list[tuple[float, float, float]]
-Run = Callable[[int], None]
-
-
-def rate(steps: int, run: Run) -> tuple[float, float]:
-    """Return steps a second by the wall clock and by process time."""
-    began, busy = time.perf_counter(), time.process_time()
-    run(steps)
-    return steps / (time.perf_counter() - began), steps / (time.process_time() - busy)
 
 
 def lap(seed: int) -> Commands:
@@ -119,16 +109,10 @@ def main() -> None:
         f"{many} with their channels": (together(options.seed, options.cars, has_channels=True), 50),
         f"{many}, physics alone": (together(options.seed, options.cars, has_channels=False), 50),
     }
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
-    for _ in range(options.rounds):
-        for name, (run, times) in kinds.items():
-            found[name].append(rate(options.steps * times, run))
+    rows = step_rates(
+        {name: (run, options.steps * times) for name, (run, times) in kinds.items()}, options.rounds, STEP_S
+    )
     server.close()
-    rows = []
-    for name, rates in found.items():
-        wall, busy = (sorted(side) for side in zip(*rates, strict=True))
-        rows.append([name, f"{statistics.median(wall):,.0f} ({wall[0]:,.0f} … {wall[-1]:,.0f})",
-                     f"{statistics.median(busy):,.0f}", f"{statistics.median(wall) * STEP_S:,.0f}"])  # fmt: skip
     print(table(["40 ms of a car", "a second (lowest … highest)", "a second of a core", "times real time"], rows))
 
 

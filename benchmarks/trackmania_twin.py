@@ -10,15 +10,13 @@ telemetry; its process time is that of both ends.
 
 import argparse
 import socket
-import statistics
 import struct
-import time
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 
 from benchmarks.setting import table
+from benchmarks.step_rates import Run, step_rates
 from envs.trackmania.env import TrackmaniaEnv
 from envs.trackmania.lockstep import LockstepTwin
 from envs.trackmania.twin.driver import CentreLineDriver
@@ -36,13 +34,6 @@ PICTURES = {
 }
 
 
-def rate(steps: int, round_of_steps: Callable[[int], None]) -> tuple[float, float]:
-    """Return steps a second by the wall clock and by process time."""
-    began, busy = time.perf_counter(), time.process_time()
-    round_of_steps(steps)
-    return steps / (time.perf_counter() - began), steps / (time.process_time() - busy)
-
-
 Actions = list[tuple[float, float, float]]
 
 
@@ -57,7 +48,7 @@ def lap(seed: int) -> Actions:
     return actions
 
 
-def in_process(seed: int, actions: Actions, kind: str | None) -> Callable[[int], None]:
+def in_process(seed: int, actions: Actions, kind: str | None) -> Run:
     """Return what drives so many steps of a game in this process."""
     game = TwinGame(seed)
 
@@ -75,7 +66,7 @@ def in_process(seed: int, actions: Actions, kind: str | None) -> Callable[[int],
     return run
 
 
-def whole_env(seed: int) -> Callable[[int], None]:
+def whole_env(seed: int) -> Run:
     """Return what drives so many steps of the env, without pictures, lap after lap as the driver drove the first."""
     env = TrackmaniaEnv(twin="lockstep", obs="edges", actions="game", twin_game={"seed": seed})
     env.reset()
@@ -102,7 +93,7 @@ def whole_env(seed: int) -> Callable[[int], None]:
     return run
 
 
-def over_sockets(actions: Actions, server: TwinServer) -> Callable[[int], None]:
+def over_sockets(actions: Actions, server: TwinServer) -> Run:
     """Return what drives so many steps of a game behind its sockets."""
     hands = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     channel, client = FrameClient(*server.frames), socket.create_connection(server.telemetry, 5.0)
@@ -135,16 +126,10 @@ def main() -> None:
     kinds = {name: (in_process(options.seed, actions, kind), 5 if kind else 1) for name, kind in PICTURES.items()}
     kinds["the env, `obs=edges`, no picture"] = whole_env(options.seed), 1
     kinds["the game over its sockets, no picture"] = over_sockets(actions, server), 1
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
-    for _ in range(options.rounds):
-        for name, (run, fewer) in kinds.items():
-            found[name].append(rate(options.steps // fewer, run))
+    rows = step_rates(
+        {name: (run, options.steps // fewer) for name, (run, fewer) in kinds.items()}, options.rounds, STEP_S
+    )
     server.close()
-    rows = []
-    for name, rates in found.items():
-        wall, busy = (sorted(side) for side in zip(*rates, strict=True))
-        rows.append([name, f"{statistics.median(wall):,.0f} ({wall[0]:,.0f} … {wall[-1]:,.0f})",
-                     f"{statistics.median(busy):,.0f}", f"{statistics.median(wall) * STEP_S:,.0f}"])  # fmt: skip
     print(table(["a step of 50 ms", "steps/s (lowest … highest)", "steps/s of a core", "times real time"], rows))
 
 

@@ -1,6 +1,9 @@
 """Points of a specification's checklist: each has a test that is marked with its number."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,3 +28,26 @@ def marked_points():
         return {int(number) for number in re.findall(rf'mark\.point\("{name}", (\d+)\)', text)}
 
     return find
+
+
+@pytest.fixture
+def start_twins(root):
+    """Return a function that starts `python -m envs.twin`, and returns it and the lines that say where twins are."""
+    processes = []
+
+    def start(*words, twins=1):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "envs.twin", *words], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        processes.append(process)
+        lines = [process.stdout.readline() for _ in range(twins)]
+        assert all(line.startswith("Twin ") for line in lines), process.stderr.read()
+        return process, lines
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait(10.0)
+        process.stdout.close()
+        process.stderr.close()

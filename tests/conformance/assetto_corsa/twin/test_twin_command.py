@@ -1,7 +1,7 @@
 """`python -m envs.twin env=assetto_corsa`: twins at their ports, and wrong requests in words."""
 
+import functools
 import inspect
-import os
 import re
 import signal
 import subprocess
@@ -21,26 +21,8 @@ def command(*words):
 
 
 @pytest.fixture
-def started(root):
-    """Return a function that starts the command and returns the process and the lines that say where its twins are."""
-    processes = []
-
-    def start(*words, twins=1):
-        process = subprocess.Popen(
-            command(*words), cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
-        processes.append(process)
-        lines = [process.stdout.readline() for _ in range(twins)]
-        assert all(line.startswith("Twin ") for line in lines), process.stderr.read()
-        return process, lines
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait(10.0)
-        process.stdout.close()
-        process.stderr.close()
+def started(start_twins):
+    return functools.partial(start_twins, "env=assetto_corsa")
 
 
 class Told:

@@ -1,6 +1,6 @@
 """`python -m envs.twin env=trackmania`: several twins at their ports, and wrong requests in words."""
 
-import os
+import functools
 import re
 import signal
 import subprocess
@@ -21,26 +21,8 @@ def command(*words):
 
 
 @pytest.fixture
-def started(root):
-    """Return a function that starts the command and returns the process and the lines that say where its twins are."""
-    processes = []
-
-    def start(*words, twins=1):
-        process = subprocess.Popen(
-            command("env=trackmania", *words), cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
-        processes.append(process)
-        lines = [process.stdout.readline() for _ in range(twins)]
-        assert all(line.startswith("Twin ") for line in lines), process.stderr.read()
-        return process, lines
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait(10.0)
-        process.stdout.close()
-        process.stderr.close()
+def started(start_twins):
+    return functools.partial(start_twins, "env=trackmania")
 
 
 def test_twins_of_a_command_serve_and_end_on_ctrl_c(started, plain_client, eventually):
