@@ -10,10 +10,11 @@ import resource, torch
 from experiments.allocation import keep_memory
 
 def activations():
-    return [torch.ones(2**21) for _ in range(4)]  # 8 MiB each
+    return [torch.ones(2**n) for n in (19, 21, 21, 23, 24)]  # 2 to 64 MiB each
 
 def faults():
-    activations()
+    for _ in range(5):
+        activations()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(20):
         activations()
