@@ -13,7 +13,6 @@ from models.world_model.losses import (
     Experience,
     Losses,
     behaviour_losses,
-    diagnoses,
     replay_value_loss,
     weighted_sum,
     world_model_losses,
@@ -54,10 +53,7 @@ class DreamerLearner(RacingLearner):
     def _world_model(self, seen: Experience) -> tuple[Losses, Losses, Unrolled]:
         net = self.net
         with self._in_precision():
-            losses, unrolled = world_model_losses(
-                net.actor.encoder, net.predictions, seen, self.config.options.free_nats
-            )
-            return losses, diagnoses(unrolled, net.predictions), unrolled
+            return world_model_losses(net.actor.encoder, net.predictions, seen, self.config.options.free_nats)
 
     def _behaviour(self, seen: Experience, unrolled: Unrolled, losses: Losses, report: Losses) -> None:
         """Dream from the last slots of each sequence, and add what actor and critic learn from it."""

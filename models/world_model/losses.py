@@ -40,14 +40,17 @@ class Experience:
 
 def world_model_losses(
     encoder: WorldModelEncoder, predictions: Predictions, seen: Experience, free_nats: float
-) -> tuple[Losses, Unrolled]:
-    """Return the losses `(B, T)` by name, unweighted, and the states that they were computed from.
+) -> tuple[Losses, Losses, Unrolled]:
+    """Return the losses `(B, T)` by name, unweighted, what is worth reporting, and the states that they came from.
+
+    Reported are the mean entropies in nats of a state's latent variables: whether they are in use.
 
     Source: Hafner et al. (arXiv 2301.04104v2), "World model learning".
     """
     unrolled = encoder.observe(seen.observation, seen.state, seen.is_first)
     features = unrolled.features
-    dynamics, representation = balanced_kl(unrolled.posterior, predictions.prior(unrolled.deter), free_nats)
+    posterior, prior = unrolled.posterior, predictions.prior(unrolled.deter)
+    dynamics, representation = balanced_kl(posterior, prior, free_nats)
     goes_on = predictions.goes_on(features).squeeze(-1).float()
     losses = {
         **predictions.reconstruction_losses(encoder, features, seen.observation),
@@ -56,17 +59,9 @@ def world_model_losses(
         "dynamics": dynamics,
         "representation": representation,
     }
-    return losses, unrolled
-
-
-@torch.no_grad()
-def diagnoses(unrolled: Unrolled, predictions: Predictions) -> dict[str, torch.Tensor]:
-    """Return what tells whether the latent variables are in use: mean entropies in nats of a state's variables."""
-    prior = predictions.prior(unrolled.deter)
-    return {
-        "posterior_entropy": entropy(unrolled.posterior).sum(-1).mean(),
-        "prior_entropy": entropy(prior).sum(-1).mean(),
-    }
+    told = {"posterior_entropy": posterior, "prior_entropy": prior}
+    report = {name: entropy(probabilities.detach()).sum(-1).mean() for name, probabilities in told.items()}
+    return losses, report, unrolled
 
 
 def behaviour_losses(
@@ -105,7 +100,7 @@ def behaviour_losses(
     learns = judged.of(slice(None, -1))
     losses = {
         "actor": -weights * (policy.log_prob(dream.actions[:-1]) * advantages + entropy_coeff * entropies),
-        "critic": weights * (learns.loss(returns) + learns.loss(slow)),
+        "critic": weights * learns.loss(returns, slow),
     }
     report = {
         "entropy": entropies.detach().mean(),
@@ -153,7 +148,7 @@ def replay_value_loss(
         slow = slow_critic(features[:, :-1].detach()).mean()
     judged = critic(features[:, :-1])
     counts = (~is_last[:-1]).float().T  # after an episode's last observation comes another episode
-    return counts * (judged.loss(returns) + judged.loss(slow)), returns
+    return counts * judged.loss(returns, slow), returns
 
 
 def weighted_sum(losses: Losses, weights: dict[str, Any]) -> torch.Tensor:

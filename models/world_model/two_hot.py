@@ -1,7 +1,6 @@
 """A number as a distribution over fixed values: rewards and returns of any scale, learnt by classification."""
 
 import torch
-from torch.nn import functional as F
 
 from models.world_model.symlog import symexp
 
@@ -21,7 +20,7 @@ def symexp_bins(num_bins: int = NUM_BINS, device: torch.device | None = None) ->
 
 
 class TwoHot:
-    """Logits `(…, K)` over the values `bins` `(K,)`, ascending.
+    """Logits `(…, K)` over the values `bins` `(K,)`, ascending, whose halves mirror each other.
 
     Source: Hafner et al. (arXiv 2301.04104v2), "Robust predictions"; the mean is summed as in the authors' code.
     """
@@ -37,23 +36,24 @@ class TwoHot:
     def mean(self) -> torch.Tensor:
         """Return the expected value `(…)`.
 
-        Values far from 0 are added to their mirror images first: added one after the other, terms of 485 million would
-        leave nothing of a mean near 0.
+        The weights of a value and of its mirror image are compared first: added one after the other, terms of 485
+        million would leave nothing of a mean near 0.
         """
-        weighted = self._logits.softmax(-1) * self._bins
+        weights = self._logits.softmax(-1)
         middle = len(self._bins) // 2
-        pairs = weighted[..., :middle] + weighted[..., middle + 1 :].flip(-1)
-        return pairs.sum(-1) + weighted[..., middle]
+        differences = weights[..., middle + 1 :] - weights[..., :middle].flip(-1)
+        return (differences * self._bins[middle + 1 :]).sum(-1)  # a product of matrices might be one of bfloat16
 
-    def loss(self, target: torch.Tensor) -> torch.Tensor:
-        """Return the cross entropy `(…)` to the two values next to `target` `(…)`, which carries no gradient.
+    def loss(self, *targets: torch.Tensor) -> torch.Tensor:
+        """Return the cross entropy `(…)` to each of `targets` `(…)`, summed over them; they carry no gradient.
 
-        They share the weight in proportion to their closeness; a target beyond the outermost value is that value.
+        The two values next to a target share its weight in proportion to their closeness; a target beyond the
+        outermost value is that value.
         """
-        target = target.detach().float().clamp(self._bins[0], self._bins[-1]).contiguous()
+        target = torch.stack([one.detach().float() for one in targets], -1).clamp(self._bins[0], self._bins[-1])
         above = torch.searchsorted(self._bins, target).clamp(1, len(self._bins) - 1)
-        below = above - 1
-        low, high = self._bins[below], self._bins[above]
+        low, high = self._bins[above - 1], self._bins[above]
         weight_above = (target - low) / (high - low)
-        chosen = F.log_softmax(self._logits, -1).gather(-1, torch.stack([below, above], -1))
-        return -(chosen[..., 0] * (1.0 - weight_above) + chosen[..., 1] * weight_above)
+        weights = torch.cat([1.0 - weight_above, weight_above], -1)
+        chosen = self._logits.gather(-1, torch.cat([above - 1, above], -1))
+        return len(targets) * self._logits.logsumexp(-1) - (weights * chosen).sum(-1)

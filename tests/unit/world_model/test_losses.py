@@ -36,7 +36,7 @@ def behaviour(parts, dream, **numbers):
 
 
 def test_the_world_models_losses_move_the_world_model_alone(parts, make_experience):
-    losses, _ = world_model_losses(parts["encoder"], parts["predictions"], make_experience(2, 5), free_nats=0.0)
+    losses, *_ = world_model_losses(parts["encoder"], parts["predictions"], make_experience(2, 5), free_nats=0.0)
     heads = {
         "image": {"image_decoder"},
         "vectors": {"vector_decoder"},
@@ -53,7 +53,7 @@ def test_the_world_models_losses_move_the_world_model_alone(parts, make_experien
 
 
 def test_the_dynamics_loss_does_not_move_the_posterior(parts, make_experience):
-    losses, _ = world_model_losses(parts["encoder"], parts["predictions"], make_experience(2, 1), free_nats=0.0)
+    losses, *_ = world_model_losses(parts["encoder"], parts["predictions"], make_experience(2, 1), free_nats=0.0)
     halves = {"posterior": parts["encoder"].posterior, "sequence": parts["encoder"].sequence}
     assert moved(halves, losses["dynamics"].mean()) == {"sequence"}  # one step: the posterior is its only other side
     assert moved(halves, losses["representation"].mean()) == {"posterior", "sequence"}
@@ -64,9 +64,9 @@ def test_reward_and_end_belong_to_the_slot_that_they_arrive_with(parts, make_exp
     seen = make_experience(1, 4)
     ended = torch.tensor([[False, False, True, False]])
     torch.manual_seed(5)
-    before, _ = world_model_losses(parts["encoder"], parts["predictions"], seen, 1.0)
+    before, *_ = world_model_losses(parts["encoder"], parts["predictions"], seen, 1.0)
     torch.manual_seed(5)
-    after, _ = world_model_losses(
+    after, *_ = world_model_losses(
         parts["encoder"], parts["predictions"], replace(seen, rewards=seen.rewards + ended * 9.0, terminated=ended), 1.0
     )
     for name in ("reward", "continue"):
@@ -89,7 +89,7 @@ def test_imagination_follows_the_prior_and_the_policys_own_actions(parts):
 
 
 def test_actor_and_critic_move_themselves_alone(parts, make_experience):
-    _, unrolled = world_model_losses(parts["encoder"], parts["predictions"], make_experience(2, 3), 1.0)
+    *_, unrolled = world_model_losses(parts["encoder"], parts["predictions"], make_experience(2, 3), 1.0)
     losses, returns, _ = behaviour(parts, dream_from(parts, unrolled))
     assert losses["actor"].shape == losses["critic"].shape == returns.shape == (4, 6)
     assert moved(parts, losses["actor"].mean()) == {"head"}
@@ -115,9 +115,9 @@ class Said:
     def mean(self):
         return self.numbers[:, None]
 
-    def loss(self, target):
-        self.taught.append(target)
-        return (self.numbers[:, None] - target).abs()
+    def loss(self, *targets):
+        self.taught.extend(targets)
+        return sum((self.numbers[:, None] - target).abs() for target in targets)
 
 
 @pytest.fixture
@@ -168,8 +168,8 @@ def test_replayed_returns_by_hand(make_experience):
         def mean(self):
             return torch.zeros(1, 3)
 
-        def loss(self, target):
-            return target.abs()
+        def loss(self, *targets):
+            return sum(target.abs() for target in targets)
 
     bootstraps = torch.tensor([[10.0, 20.0, 30.0, 40.0]])
     loss, returns = replay_value_loss(torch.zeros(1, 4, 5), seen, bootstraps, Zero([0.0]), Zero([0.0]), **NUMBERS)
@@ -184,7 +184,7 @@ def test_a_terminated_episode_has_no_later_value(make_experience):
     seen = make_experience(1, 3, rewards=torch.tensor([[0.0, 5.0, 0.0]]), is_last=ends, terminated=ends)
     head = Said([0.0])
     head.mean = lambda: torch.zeros(1, 2)
-    head.loss = lambda target: target
+    head.loss = lambda *targets: sum(targets)
     always = lambda features: head  # noqa: E731 (a head that is one)
     _, returns = replay_value_loss(torch.zeros(1, 3, 5), seen, torch.full((1, 3), 1e3), always, always, **NUMBERS)
     assert float(returns[0, 0]) == 5.0
@@ -192,7 +192,7 @@ def test_a_terminated_episode_has_no_later_value(make_experience):
 
 def test_the_replay_loss_moves_the_critic_and_what_it_sees_by(parts, make_experience):
     seen = make_experience(2, 5)
-    _, unrolled = world_model_losses(parts["encoder"], parts["predictions"], seen, 1.0)
+    *_, unrolled = world_model_losses(parts["encoder"], parts["predictions"], seen, 1.0)
     judges = (parts["critic"], parts["slow_critic"])
     bootstraps = torch.randn(2, 5)
     loss, _ = replay_value_loss(unrolled.features, seen, bootstraps, *judges, **NUMBERS)

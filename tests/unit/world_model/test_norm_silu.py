@@ -18,7 +18,7 @@ def both(x, scale, grad):
     return found
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (2, 5, 32), (4, 4, 4, 48), (64, 257)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (2, 5, 32), (4, 4, 4, 48), (64, 257), (2, 1408)])
 def test_float32(shape):
     torch.manual_seed(0)
     x, scale, grad = 3 * torch.randn(shape), torch.randn(shape[-1]), torch.randn(shape)

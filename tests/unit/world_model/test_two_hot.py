@@ -55,6 +55,20 @@ def test_the_loss_is_the_cross_entropy_to_the_target(value):
     assert float(TwoHot(logits, bins).loss(torch.tensor(value))) == pytest.approx(expected, rel=1e-4)
 
 
+def test_several_targets_cost_what_each_costs():
+    logits = torch.randn(3, 255)
+    told, slow = TwoHot(logits, symexp_bins()), torch.tensor([0.1, -7.0, 1e9])
+    returns = torch.tensor([5.0, 300.0, 0.0])
+    torch.testing.assert_close(told.loss(returns, slow), told.loss(returns) + told.loss(slow))
+
+
+def test_a_mean_in_mixed_precision_is_one_of_float32():
+    bins = symexp_bins()
+    logits = torch.tensor(two_hot(123.4, bins)).log().clamp(min=-80.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert float(TwoHot(logits, bins).mean()) == pytest.approx(123.4, rel=1e-5)
+
+
 def test_what_lies_beyond_the_values_counts_as_the_outermost():
     bins, logits = symexp_bins(), torch.randn(2, 255)
     loss = TwoHot(logits, bins).loss(torch.tensor([1e20, -1e20]))
