@@ -11,7 +11,7 @@ from experiments.transfer import onto
 from experiments.videos import open_mp4
 from models.dreamer_module import DreamerModule
 from models.world_model.categoricals import one_hot
-from models.world_model.dreaming import next_state
+from models.world_model.dreaming import transitions
 from models.world_model.encoder import LAST_ACTION, Unrolled
 
 _CONTEXT = 5  # slots that are seen before imagination sets in
@@ -61,10 +61,10 @@ def _blind(net: DreamerModule, seen: Unrolled, actions: torch.Tensor, is_seen: t
     encoder = net.world_model
     latents = one_hot(seen.index, encoder.sizes.classes).flatten(2)
     deter, latent = seen.deter[:, 0], latents[:, 0]
-    features = []
+    features, dreamt = [], transitions(encoder, net.predictions)
     for step, sees in enumerate(is_seen[..., None].unbind(1)):
         if not bool(sees.all()):
-            deter, latent = next_state(encoder, net.predictions, deter, latent, actions[:, step])
+            deter, latent = dreamt(deter, latent, actions[:, step])
         deter = torch.where(sees, seen.deter[:, step], deter)
         latent = torch.where(sees, latents[:, step], latent)
         features.append(torch.cat([deter, latent], -1))

@@ -1,5 +1,6 @@
 """Imagined trajectories: the policy drives in the world model instead of the world."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,8 @@ from models.world_model.actor_head import DreamerHead
 from models.world_model.categoricals import draw, one_hot
 from models.world_model.encoder import WorldModelEncoder
 from models.world_model.predictions import Predictions
+
+Transition = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ def imagine(
     """
     deter, latent = deter.detach(), latent.detach()
     features, actions, policies = [], [], []
+    dreamt = transitions(encoder, predictions)
     for step in range(horizon + 1):
         state = _lowered(torch.cat([deter, latent], -1))
         parameters = head.layers(state)
@@ -48,22 +52,26 @@ def imagine(
         actions.append(action)
         policies.append(parameters)
         if step < horizon:
-            deter, latent = next_state(encoder, predictions, deter, latent, action)
+            deter, latent = dreamt(deter, latent, action)
     return Dream(torch.stack(features), torch.stack(actions), torch.stack(policies))
 
 
 @torch.no_grad()
-def next_state(
-    encoder: WorldModelEncoder,
-    predictions: Predictions,
-    deter: torch.Tensor,
-    latent: torch.Tensor,
-    action: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return h `(N, D)` and z `(N, L C)` after an action `(N, A)`, as the prior expects them."""
-    deter = encoder.sequence(deter, latent, encoder.sequence.prepare(action))
-    index = draw(predictions.prior(deter))
-    return deter, one_hot(index, encoder.sizes.classes).flatten(1)
+def transitions(encoder: WorldModelEncoder, predictions: Predictions) -> Transition:
+    """Return one step as a function, for a loop of them.
+
+    It returns h `(N, D)` and z `(N, L C)` after h, z and an action `(N, A)`, as the prior expects them, without a
+    gradient.
+    """
+    move = encoder.sequence.steps()
+
+    @torch.no_grad()
+    def step(deter: torch.Tensor, latent: torch.Tensor, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        deter = move(deter, latent, encoder.sequence.prepare(action))
+        index = draw(predictions.prior(deter))
+        return deter, one_hot(index, encoder.sizes.classes).flatten(1)
+
+    return step
 
 
 def _lowered(features: torch.Tensor) -> torch.Tensor:

@@ -128,11 +128,12 @@ class WorldModelEncoder(RecurrentEncoder):
         tokens = self.posterior.prepare(self._tokens(observation))
         actions = self.sequence.prepare(observation[LAST_ACTION] * goes_on)
         deter, latent = self.unpacked(state)
+        move, see = self.sequence.steps(), self.posterior.steps()
         steps = zip(tokens.unbind(1), actions.unbind(1), goes_on.unbind(1), strict=True)
         rows: list[tuple[torch.Tensor, ...]] = []
         for token, action, keep in steps:
-            deter = self.sequence(deter * keep, latent * keep, action)
-            probabilities = self.posterior(deter, token)
+            deter = move(deter * keep, latent * keep, action)
+            probabilities = see(deter, token)
             index = draw(probabilities) if is_random else probabilities.argmax(-1)
             latent = straight_through(index, probabilities).flatten(1)
             rows.append((deter, latent, index, probabilities))

@@ -4,10 +4,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from models.world_model.compiled_loops import is_for_compiled_loops
 from models.world_model.norm_silu_kernels import FusedNormSiLU
 
 EPSILON = 1e-4
-_FEW_THREADS = 4  # one that passes over memory once keeps up with so many that pass ten times
 
 
 class NormSiLU(nn.Module):
@@ -24,8 +24,7 @@ class NormSiLU(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map `(…, D)` float32 or bfloat16 to `(…, D)` of the same type."""
-        is_traced = torch.compiler.is_compiling() or torch.compiler.is_exporting() or torch.jit.is_tracing()
-        if x.device.type == "cpu" and not is_traced and torch.get_num_threads() <= _FEW_THREADS:
+        if is_for_compiled_loops(x):
             out: torch.Tensor = FusedNormSiLU.apply(x, self.scale, EPSILON)
             return out
         return norm_silu(x, self.scale)

@@ -1,5 +1,6 @@
 """The recurrent state-space model: how a state follows from the last one, and what an observation says about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,8 +8,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from models.world_model.categoricals import mixed
+from models.world_model.gates import gated
 from models.world_model.layers import BlockLinear, Dense, dense_head, initialise, linear
 from models.world_model.norm_silu import NormSiLU
+from models.world_model.step_product import StepProduct
+
+SequenceStep = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+PosteriorStep = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,7 @@ class StateSizes:
 class SequenceModel(nn.Module):
     """h_t = f(h_{t-1}, z_{t-1}, a_{t-1}): a GRU whose recurrent weights are cut into blocks.
 
-    Source: Hafner et al. (arXiv 2301.04104v2), "World model learning"; gates as in the authors' code: the reset gate
-    acts on the candidate, the update gate begins nearly shut (-1).
+    Source: Hafner et al. (arXiv 2301.04104v2), "World model learning"; see `gated`.
     """
 
     def __init__(self, sizes: StateSizes, action_dim: int) -> None:
@@ -75,15 +80,32 @@ class SequenceModel(nn.Module):
         known = self.from_action(actions.clamp(-1.0, 1.0))
         return F.linear(known, self.mix_inputs.weight[:, 2 * self._hidden :], self.mix_inputs.bias)
 
+    def steps(self) -> SequenceStep:
+        """Return one step as a function, for a loop of them.
+
+        It returns h `(B, D)` after h `(B, D)` and z `(B, L C)`, with a prepared action `(B, D)` taken in between.
+        """
+        from_deter, from_latent = _product(self.from_deter.linear), _product(self.from_latent.linear)
+        mix_inputs = StepProduct(self.mix_inputs.weight[:, : 2 * self._hidden].T)
+        mix_deter, gates, bias = StepProduct(self.mix_deter.weight), StepProduct(self.gates.weight), self.gates.bias
+        assert bias is not None
+
+        def step(deter: torch.Tensor, latent: torch.Tensor, prepared: torch.Tensor) -> torch.Tensor:
+            known = [self.from_deter.norm(from_deter(deter)), self.from_latent.norm(from_latent(latent))]
+            mixed_inputs = mix_inputs(torch.cat(known, -1))
+            mixed_deter = mix_deter(self._in_blocks(deter)).transpose(0, 1).flatten(1)
+            hidden = self.mix_norm(mixed_deter + mixed_inputs + prepared)
+            return gated(gates(self._in_blocks(hidden)), bias, deter)
+
+        return step
+
     def forward(self, deter: torch.Tensor, latent: torch.Tensor, prepared: torch.Tensor) -> torch.Tensor:
-        """Return h `(B, D)` after h `(B, D)` and z `(B, L C)`, with the prepared action `(B, D)` taken in between."""
-        inputs = torch.cat([self.from_deter(deter), self.from_latent(latent)], -1)
-        mixed_inputs = F.linear(inputs, self.mix_inputs.weight[:, : 2 * self._hidden])
-        hidden = self.mix_norm(self.mix_deter(deter) + mixed_inputs + prepared)
-        gates = self.gates(hidden).float().unflatten(-1, (self._blocks, 3, -1))
-        reset, candidate, update = (gate.flatten(1) for gate in gates.unbind(2))
-        update = torch.sigmoid(update - 1.0)
-        return torch.lerp(deter, torch.tanh(torch.sigmoid(reset) * candidate), update)
+        """Take a single one of `steps`."""
+        return self.steps()(deter, latent, prepared)
+
+    def _in_blocks(self, x: torch.Tensor) -> torch.Tensor:
+        """Return `(G, B, D / G)` of `(B, D)`."""
+        return x.unflatten(-1, (self._blocks, -1)).transpose(0, 1)
 
 
 class Posterior(nn.Module):
@@ -103,10 +125,18 @@ class Posterior(nn.Module):
         """Return what tokens `(…, E)` contribute, for all steps at once."""
         return F.linear(tokens, self.linear.weight[:, self._deter :], self.linear.bias)
 
-    def forward(self, deter: torch.Tensor, prepared: torch.Tensor) -> torch.Tensor:
-        """Return probabilities `(B, L, C)` for h `(B, D)` and prepared tokens `(B, hidden)`."""
-        hidden = self.norm(F.linear(deter, self.linear.weight[:, : self._deter]) + prepared)
-        return mixed(self.logits(hidden).unflatten(-1, (self._sizes.latents, self._sizes.classes)))
+    def steps(self) -> PosteriorStep:
+        """Return one step as a function, for a loop of them.
+
+        It returns probabilities `(B, L, C)` for h `(B, D)` and prepared tokens `(B, hidden)`.
+        """
+        linear, logits = StepProduct(self.linear.weight[:, : self._deter].T), _product(self.logits)
+
+        def step(deter: torch.Tensor, prepared: torch.Tensor) -> torch.Tensor:
+            told = logits(self.norm(linear(deter) + prepared))
+            return mixed(told.unflatten(-1, (self._sizes.latents, self._sizes.classes)))
+
+        return step
 
 
 class Prior(nn.Module):
@@ -123,3 +153,7 @@ class Prior(nn.Module):
     def forward(self, deter: torch.Tensor) -> torch.Tensor:
         """Return probabilities `(…, L, C)` for h `(…, D)`."""
         return mixed(self.layers(deter).unflatten(-1, (self._sizes.latents, self._sizes.classes)))
+
+
+def _product(layer: nn.Linear) -> StepProduct:
+    return StepProduct(layer.weight.T, layer.bias)
