@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from models.world_model.folding import transposed
 from models.world_model.layers import BlockLinear, Dense, initialise, linear
 from models.world_model.norm_silu import NormSiLU
 
@@ -95,7 +96,9 @@ class ImageDecoder(nn.Module):
         x = _activated(x.permute(0, 3, 1, 2), self.space_norm)
         for convolution, norm in zip(self.convolutions[:-1], self.norms, strict=True):
             x = _activated(convolution(x), norm)
-        return self.convolutions[-1](x).float().permute(0, 2, 3, 1).sigmoid()
+        last = self.convolutions[-1]
+        assert isinstance(last, nn.ConvTranspose2d)
+        return transposed(last, x).float().permute(0, 2, 3, 1).sigmoid()
 
 
 def channel_widths(halvings: int, depth: int) -> list[int]:

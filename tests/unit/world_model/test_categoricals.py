@@ -69,3 +69,19 @@ def test_below_the_free_nats_nothing_is_learnt():
 def test_entropy_in_nats():
     assert float(entropy(torch.tensor([0.25] * 4))) == pytest.approx(math.log(4))
     assert float(entropy(torch.tensor([1.0, 0.0]))) == 0.0
+
+
+@pytest.mark.parametrize("classes", [2, 8, 16, 33])
+def test_probabilities_and_their_gradients_at_any_width(classes):
+    """Few values are computed in other operations than many: both against the formula in float64."""
+    torch.manual_seed(0)
+    logits = (30.0 * torch.randn(5, classes)).requires_grad_()
+    exact = logits.detach().double().requires_grad_()
+    grad = torch.randn(5, classes)
+    expected = 0.99 * exact.exp() / exact.exp().sum(-1, keepdim=True) + 0.01 / classes
+    expected.backward(grad.double())
+    found = mixed(logits)
+    found.backward(grad)
+    torch.testing.assert_close(found.detach(), expected.detach().float(), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(logits.grad, exact.grad.float(), rtol=1e-4, atol=1e-6)
+    assert torch.isfinite(mixed(torch.full((1, classes), 1e30))).all()
