@@ -1,8 +1,9 @@
 """`python -m benchmarks.dreamer`: what one update of DreamerV3 costs, against RLlib's at equal sizes.
 
 16 sequences of 64 colour images of 64x64, dreams of 15 decisions from all 1,024 slots, 2 continuous actions. RLlib has
-its XS; ours has as wide layers, as many latent variables, and a recurrent state that makes the parameters as many. Both
-learn from random batches, in turns, on as many threads. RLlib's images are float32 and scaled beforehand, as it asks.
+its XS; ours has as wide layers, as many latent variables, and a recurrent state that makes the parameters as many. All
+learn from random batches, in turns, on as many threads. RLlib's images are float32 and scaled beforehand, as it asks;
+it runs in processes of its own, once as it comes and once with our allocator's settings.
 
 Times are the process's own (`time.process_time`, over all its threads): on a machine that others use too, wall-clock
 says more of them. The arithmetic floor is what our update multiplies (torch's counter: matrix products and
@@ -12,7 +13,6 @@ algorithm is another one then.
 
 import argparse
 import functools
-import gc
 import resource
 import statistics
 import time
@@ -22,12 +22,11 @@ from typing import Any, cast
 import gymnasium as gym
 import numpy as np
 import torch
-from ray.rllib.algorithms.dreamerv3 import DreamerV3Config
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.core.learner.training_data import TrainingData
-from ray.rllib.policy.sample_batch import SampleBatch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.dreamer_peer import Peer, timed, trained
 from benchmarks.ours import plan_of
 from benchmarks.setting import run_config, spread, table
 from experiments.algorithm import build_config
@@ -36,9 +35,10 @@ from experiments.dreamer_learner import DreamerLearner
 from experiments.plan import PRECISIONS
 
 SIZE, NUM_ACTIONS, NUM_BATCHES = 64, 2, 2
+WARM_UP = 3  # rounds: the first compile, the next find their memory
 ACTION_SPACE = gym.spaces.Box(-1.0, 1.0, (NUM_ACTIONS,), np.float32)
 WORDS = ("env=carracing", "algo=dreamerv3")
-RLLIB = "RLlib's XS, float32"
+RLLIB, RLLIB_KEEPING = "RLlib's XS, float32", "RLlib's XS, float32, with our allocator's settings"
 RLLIB_SIZES = ("model.units=256", "model.hidden=256", "model.latents=32", "model.classes=32", "model.depth=16")
 _DETERS = range(256, 4097, 64)
 Update = Callable[[], object]
@@ -87,36 +87,6 @@ def our_update(learner: DreamerLearner) -> Update:
     return in_turns([functools.partial(learner.update, data) for data in prepared])
 
 
-def rllib_learner() -> Any:
-    """Return RLlib's learner with its XS."""
-    space = gym.spaces.Box(-1.0, 1.0, (SIZE, SIZE, 3), np.float32)
-    config = DreamerV3Config().environment(observation_space=space, action_space=ACTION_SPACE)
-    config = config.training(model_size="XS", batch_size_B=16, batch_length_T=64, horizon_H=15)
-    learner = config.build_learner(spaces={DEFAULT_MODULE_ID: (space, ACTION_SPACE)})
-    learner.build()
-    return learner
-
-
-def rllib_update(learner: Any) -> Update:
-    """Return RLlib's update."""
-    random = np.random.default_rng(0)
-    rows = (16, 64)
-    columns = {
-        "obs": random.uniform(-1, 1, (*rows, SIZE, SIZE, 3)).astype(np.float32),
-        "actions": random.uniform(-1, 1, (*rows, NUM_ACTIONS)).astype(np.float32),
-        "rewards": random.normal(size=rows).astype(np.float32),
-        "is_first": (random.random(rows) < 0.01).astype(np.float32),
-        "is_last": (random.random(rows) < 0.01).astype(np.float32),
-        "is_terminated": (random.random(rows) < 0.005).astype(np.float32),
-    }
-
-    def update() -> None:
-        batch = SampleBatch({name: column.copy() for name, column in columns.items()}).as_multi_agent()
-        learner.update(training_data=TrainingData(batch=batch), timesteps={"num_env_steps_sampled_lifetime": 1})
-
-    return update
-
-
 def in_turns(updates: list[Update]) -> Update:
     """Return a function that calls the next of `updates` at each call."""
     turn = 0
@@ -127,11 +97,6 @@ def in_turns(updates: list[Update]) -> Update:
         return updates[turn % len(updates)]()
 
     return update
-
-
-def trained(module: Any) -> int:
-    """Return how many parameters are trained: averages of critics left out."""
-    return sum(p.numel() for name, p in module.named_parameters() if p.requires_grad and "ema" not in name)
 
 
 def equal_deter(parameters: int) -> int:
@@ -167,12 +132,18 @@ def product_speed(dtype: torch.dtype) -> float:
     return 2 * 2048**3 / min(times)
 
 
-def seconds(update: Update) -> float:
-    """Return the process's own time for one update."""
-    gc.collect()
-    began = time.process_time()
-    update()
-    return time.process_time() - began
+def measured(sides: dict[str, Callable[[], float]], rounds: int, rllib_rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each side in each round, all sides in turns; the first ones warm up."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for round_ in range(-WARM_UP, rounds):
+        for name, seconds in sides.items():
+            if name in (RLLIB, RLLIB_KEEPING) and round_ >= rllib_rounds:
+                continue
+            took = seconds()
+            if round_ >= 0:
+                times[name].append(took)
+            print(f"round {round_ + 1}: {name}: {took:.2f} s", flush=True)
+    return times
 
 
 def main() -> None:
@@ -184,25 +155,21 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_memory()
-    peer = rllib_learner()
-    theirs = trained(peer.module[DEFAULT_MODULE_ID].unwrapped())
-    sizes = (*RLLIB_SIZES, f"model.deter={equal_deter(theirs)}", "algo.training.head.units=256")
-    learners = {f"ours, {name}": our_learner(*sizes, f"ray.precision={name}") for name in PRECISIONS}
-    sub_sampled = our_learner(*sizes, f"ray.precision={PRECISIONS[1]}", "algo.training.imagine_last=16")
-    sides = {name: our_update(learner) for name, learner in learners.items()}
-    sides[f"ours, {PRECISIONS[1]}, dreams from 16 of 64 slots"] = our_update(sub_sampled)
-    if options.rllib_rounds:
-        sides[RLLIB] = rllib_update(peer)
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    for round_ in range(options.rounds + 1):
-        for name, update in sides.items():
-            if name == RLLIB and round_ > options.rllib_rounds:
-                continue
-            took = seconds(update)
-            if round_:  # the first is the warm-up
-                times[name].append(took)
-            print(f"round {round_}: {name}: {took:.2f} s", flush=True)
-    work = flops(sides[f"ours, {PRECISIONS[0]}"])
+    peers = {
+        name: Peer(threads=options.threads, size=SIZE, num_actions=NUM_ACTIONS, keeps_memory=name == RLLIB_KEEPING)
+        for name in (RLLIB, RLLIB_KEEPING)
+    }
+    with peers[RLLIB], peers[RLLIB_KEEPING]:
+        theirs = peers[RLLIB].num_trained
+        sizes = (*RLLIB_SIZES, f"model.deter={equal_deter(theirs)}", "algo.training.head.units=256")
+        learners = {f"ours, {name}": our_learner(*sizes, f"ray.precision={name}") for name in PRECISIONS}
+        sub_sampled = our_learner(*sizes, f"ray.precision={PRECISIONS[1]}", "algo.training.imagine_last=16")
+        updates = {name: our_update(learner) for name, learner in learners.items()}
+        updates[f"ours, {PRECISIONS[1]}, dreams from 16 of 64 slots"] = our_update(sub_sampled)
+        sides = {name: functools.partial(timed, update) for name, update in updates.items()}
+        sides |= {name: peer.seconds for name, peer in peers.items()}
+        times = measured(sides, options.rounds, options.rllib_rounds)
+    work = flops(updates[f"ours, {PRECISIONS[0]}"])
     reference = statistics.median(times.get(RLLIB) or [float("nan")])
     rows = [
         [name, spread(values, 2), f"{reference / statistics.median(values):.2f}"]
@@ -218,7 +185,8 @@ def main() -> None:
             f"arithmetic floor of ours: {work / 1e9:.0f} GFLOP at {speed / 1e9:.0f} GFLOP/s ({dtype}) = "
             f"{work / speed:.2f} s"
         )
-    print(f"largest memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"largest memory of the process with all of ours: {largest:.2f} GB")
 
 
 if __name__ == "__main__":
