@@ -21,12 +21,17 @@ class StrictOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class ActorCriticOptions(StrictOptions):
-    """The keys of `algo.training` that model-free actor-critic algorithms share."""
+class ScheduledOptions(StrictOptions):
+    """The keys of `algo.training` that all algorithms share: the learning rate and how it falls."""
 
     lr: float = Field(gt=0)
     lr_end: float = Field(ge=0)  # the learning rate falls linearly to this …
     lr_decay_frames: int | None = Field(gt=0)  # … over so many environment frames; null keeps it constant
+
+
+class ActorCriticOptions(ScheduledOptions):
+    """The keys of `algo.training` that model-free actor-critic algorithms share."""
+
     gamma: float = Field(gt=0, le=1)  # discount per decision
     reward_scale: float = Field(gt=0)  # multiplies rewards in the learner; reported returns stay unscaled
     max_grad_norm: float = Field(gt=0)

@@ -128,10 +128,9 @@ class Dreamer(ReplayAlgorithm):
         )
 
     def set_lr(self) -> None:
-        """Let the learning rate rise to its value, which it keeps."""
-        options = self.config.options
-        share = (self.updates + 1) / (options.warmup_updates + 1)
-        self.learner.set_lr(self.lr_factor * options.lr * min(1.0, share))
+        """Let the learning rate rise over the first updates."""
+        share = (self.updates + 1) / (self.config.options.warmup_updates + 1)
+        self.learner.set_lr(min(1.0, share) * self.scheduled_lr())
 
     def learn_once(self) -> dict[str, Any]:
         """Learn from one batch of sequences."""

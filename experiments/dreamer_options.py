@@ -5,13 +5,12 @@ from typing import Any
 from pydantic import Field
 
 from envs.errors import ConfigError
-from experiments.config import StrictOptions
+from experiments.config import ScheduledOptions
 
 
-class DreamerOptions(StrictOptions):
+class DreamerOptions(ScheduledOptions):
     """The keys of `algo.training` for DreamerV3."""
 
-    lr: float = Field(gt=0)
     warmup_updates: int = Field(ge=0)  # over which the learning rate rises from 0
     agc: float = Field(gt=0)  # adaptive gradient clipping: longest gradient of a tensor, in its own lengths
     gamma: float = Field(gt=0, lt=1)  # discount per decision

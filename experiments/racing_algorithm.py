@@ -167,9 +167,13 @@ class RacingAlgorithm(Algorithm):
 
     def set_lr(self) -> None:
         """Set the learning rate that belongs to the frames so far."""
+        self.learner.set_lr(self.scheduled_lr())
+
+    def scheduled_lr(self) -> float:
+        """Return the learning rate that belongs to the frames so far."""
         options = self.config.options
         progress = self.progress(options.lr_decay_frames)
-        self.learner.set_lr(self.lr_factor * (options.lr + progress * (options.lr_end - options.lr)))
+        return float(self.lr_factor * (options.lr + progress * (options.lr_end - options.lr)))
 
     def progress(self, decay_frames: int | None) -> float:
         """Return how far along a schedule training is: from 0 to 1 after `decay_frames`; None: always at 0."""

@@ -57,6 +57,8 @@ class Scheduled(Dreamer):
             weight_sync_every=1,
             warmup_updates=0,
             lr=1e-3,
+            lr_end=0.0,
+            lr_decay_frames=None,
         )
         self.config = SimpleNamespace(options=options, num_envs_per_env_runner=4)
         self.learner_group, self.replay, self.next_decisions = Learners(), Replay(), decisions
