@@ -137,7 +137,7 @@ def measured(sides: dict[str, Callable[[], float]], rounds: int, rllib_rounds: i
     times: dict[str, list[float]] = {name: [] for name in sides}
     for round_ in range(-WARM_UP, rounds):
         for name, seconds in sides.items():
-            if name in (RLLIB, RLLIB_KEEPING) and round_ >= rllib_rounds:
+            if name in (RLLIB, RLLIB_KEEPING) and (round_ >= rllib_rounds or not rllib_rounds):
                 continue
             took = seconds()
             if round_ >= 0:

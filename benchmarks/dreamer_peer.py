@@ -8,6 +8,7 @@ import gc
 import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Self
 
 import gymnasium as gym
@@ -35,24 +36,24 @@ class Peer:
     """
 
     def __init__(self, *, threads: int, size: int, num_actions: int, keeps_memory: bool) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pool = context.Pool(1, _build, (threads, size, num_actions, keeps_memory))
+        self._process = ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn"), _build, (threads, size, num_actions, keeps_memory)
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.terminate()
-        self._pool.join()
+        self._process.shutdown()
 
     @property
     def num_trained(self) -> int:
         """How many parameters are trained."""
-        return self._pool.apply(_count)
+        return self._process.submit(_count).result()
 
     def seconds(self) -> float:
         """Return its process's own time for one update."""
-        return self._pool.apply(_time)
+        return self._process.submit(_time).result()
 
 
 def trained(module: Any) -> int:

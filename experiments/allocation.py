@@ -19,6 +19,9 @@ def keep_memory() -> None:
     anew, page fault by page fault: a twentieth of its time, and more where they are larger than 32 MiB, for which
     glibc asks the system whatever its thresholds say. Elsewhere (macOS, Windows, musl) nothing changes.
 
+    The price: a process keeps the most it ever held, and a little more for gaps (learners here: a tenth at most). The
+    heap is the main thread's, where updates run; other threads map what is larger than 64 MiB as before.
+
     PyTorch fills fresh memory with NaN where algorithms must be deterministic, and RLlib asks for that wherever there
     is a seed. It guards against reading what nobody wrote, which no operation of ours does.
     """

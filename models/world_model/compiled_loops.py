@@ -34,7 +34,7 @@ ONE = np.float32(1.0)
 _HALF = np.float32(0.5)
 
 
-@njit(inline="always", fastmath=True)
+@njit(inline="always")
 def tanh(x: np.float32) -> np.float32:
     """Return the hyperbolic tangent."""
     x = min(max(x, -_BOUND), _BOUND)
@@ -48,7 +48,7 @@ def tanh(x: np.float32) -> np.float32:
     return np.float32(x * p / q)
 
 
-@njit(inline="always", fastmath=True)
+@njit(inline="always")
 def sigmoid(x: np.float32) -> np.float32:
     """Return the logistic function."""
     return np.float32(_HALF + _HALF * tanh(_HALF * x))

@@ -7,13 +7,17 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 _NONE = [0, 0]
 
 
 def transposed(layer: nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
-    """Return what `layer` makes of `(B, C, H, W)`, in float32 on a CPU; elsewhere it is the layer itself."""
+    """Return what `layer` makes of `(B, C, H, W)`, in float32 on a CPU; elsewhere it is the layer itself.
+
+    Its stride and padding count; it must have no groups, dilation or output padding.
+    """
     if x.device.type != "cpu":
         out: torch.Tensor = layer(x)
         return out
@@ -36,6 +40,7 @@ class _Folded(torch.autograd.Function):
         return F.fold(patches.float(), (height, width), weight.shape[2:], padding=padding, stride=stride)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
         x, weight = ctx.saved_tensors
         grad = grads[0].to(x.dtype)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from numba import njit
+from torch.autograd.function import once_differentiable
 
 from models.world_model.compiled_loops import ONE, REASSOCIATED, Array, as_array, load, sigmoid, store, tanh
 
@@ -68,6 +69,7 @@ class FusedGates(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the gradients of gates, bias and h."""
         gates, bias, deter = ctx.saved_tensors

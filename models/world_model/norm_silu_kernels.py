@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numba import njit
+from torch.autograd.function import once_differentiable
 
 from models.world_model.compiled_loops import ONE, REASSOCIATED, Array, as_array, load, sigmoid, store
 
@@ -89,6 +90,7 @@ class FusedNormSiLU(torch.autograd.Function):
         return out.view(x.shape)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
         """Return the gradients of input and scale."""
         rows, scale, inverse = ctx.saved_tensors

@@ -99,10 +99,6 @@ class SequenceModel(nn.Module):
 
         return step
 
-    def forward(self, deter: torch.Tensor, latent: torch.Tensor, prepared: torch.Tensor) -> torch.Tensor:
-        """Take a single one of `steps`."""
-        return self.steps()(deter, latent, prepared)
-
     def _in_blocks(self, x: torch.Tensor) -> torch.Tensor:
         """Return `(G, B, D / G)` of `(B, D)`."""
         return x.unflatten(-1, (self._blocks, -1)).transpose(0, 1)

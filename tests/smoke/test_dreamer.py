@@ -107,7 +107,7 @@ def test_runners_drive_with_the_learners_states(trained):
                 continue
             deter, latent = encoder.unpacked(states[step, env][None])
             with torch.no_grad(), encoder.in_precision(torch.device("cpu")):
-                after = encoder.sequence(deter, latent, encoder.sequence.prepare(actions[step, env][None]))
+                after = encoder.sequence.steps()(deter, latent, encoder.sequence.prepare(actions[step, env][None]))
             torch.testing.assert_close(states[step + 1, env, :16], after[0], atol=0.02, rtol=0.02)  # bfloat16
             assert 1 <= states[step + 1, env, 16:].min() <= states[step + 1, env, 16:].max() <= 4
             found += 1

@@ -82,7 +82,7 @@ def test_imagination_follows_the_prior_and_the_policys_own_actions(parts):
     for step in range(3):
         h, z = dream.features[step].split((16, 12), -1)
         torch.testing.assert_close(dream.policy[step], head.layers(dream.features[step]))
-        expected = encoder.sequence(h, z, encoder.sequence.prepare(dream.actions[step]))
+        expected = encoder.sequence.steps()(h, z, encoder.sequence.prepare(dream.actions[step]))
         torch.testing.assert_close(dream.features[step + 1][:, :16], expected)
         assert dream.features[step + 1][:, 16:].unflatten(-1, (3, 4)).sum(-1).eq(1).all()
     torch.testing.assert_close(dream.features[0], torch.cat([deter, latent], -1))

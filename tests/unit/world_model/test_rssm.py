@@ -87,7 +87,7 @@ def test_the_block_gru_by_its_formula():
     model = SequenceModel(SIZES, 2)
     randomise(model)
     deter, latent, action = torch.randn(3, 16), torch.randn(3, 12), torch.tensor([[0.5, -2.0], [0.0, 1.0], [3.0, 0.1]])
-    found = model(deter, latent, model.prepare(action))
+    found = model.steps()(deter, latent, model.prepare(action))
     expected = reference_step(arrays(model), *(x.double().numpy() for x in (deter, latent, action)))
     np.testing.assert_allclose(found.detach(), expected, rtol=1e-4, atol=1e-5)
 

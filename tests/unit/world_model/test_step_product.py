@@ -38,8 +38,16 @@ def test_each_backward_pass_counts_once():
     torch.testing.assert_close(weight.grad, 2 * once)
 
 
+def test_a_frozen_weight_keeps_no_rows():
+    multiply = StepProduct(torch.randn(4, 4))
+    x = torch.randn(2, 4, requires_grad=True)
+    multiply(x).sum().backward()
+    assert x.grad is not None
+    assert not multiply._pairs
+
+
 def test_mixed_precision_rounds_the_weights_gradient_once():
-    """256 equal steps whose gradients, added one by one in bfloat16, would stop growing at a power of two."""
+    """512 equal steps whose gradients, added one by one in bfloat16, would stop growing at a power of two."""
     weight = torch.zeros(1, 1, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         multiply = StepProduct(weight)
