@@ -42,8 +42,9 @@ class StepProduct:
 
 
 def _product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    out = x @ weight
-    return out if bias is None else out.add_(bias)
+    if bias is None:
+        return x @ weight
+    return torch.addmm(bias, x, weight) if weight.dim() == 2 else torch.baddbmm(bias, x, weight)
 
 
 class _Product(torch.autograd.Function):
