@@ -11,6 +11,8 @@ from experiments.config import ScheduledOptions
 class DreamerOptions(ScheduledOptions):
     """The keys of `algo.training` for DreamerV3."""
 
+    lr_end: float = Field(0.0, ge=0)  # runs from before the rate could fall have neither …
+    lr_decay_frames: int | None = Field(None, gt=0)  # … and go on with a constant one
     warmup_updates: int = Field(ge=0)  # over which the learning rate rises from 0
     agc: float = Field(gt=0)  # adaptive gradient clipping: longest gradient of a tensor, in its own lengths
     gamma: float = Field(gt=0, lt=1)  # discount per decision

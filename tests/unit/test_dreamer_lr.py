@@ -3,8 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
 from experiments.dreamer import Dreamer
+from experiments.dreamer_options import DreamerOptions
 
 
 class Scheduled(Dreamer):
@@ -45,3 +47,9 @@ def test_it_rises_with_updates_and_falls_with_frames(updates, frames, expected):
 
 def test_without_frames_to_fall_over_it_stays():
     assert Scheduled(None).after(10_000, 10**9) == pytest.approx(4e-4)
+
+
+def test_a_run_from_before_the_rate_could_fall_keeps_it(root):
+    saved = OmegaConf.to_container(OmegaConf.load(root / "conf/algo/dreamerv3.yaml").training)
+    del saved["lr_end"], saved["lr_decay_frames"]
+    assert DreamerOptions(**saved).lr_decay_frames is None
