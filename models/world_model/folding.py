@@ -27,6 +27,8 @@ def transposed(layer: nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
 
 
 class _Folded(torch.autograd.Function):
+    """The product and the sum forwards; backwards the layer's own convolutions, which are fast."""
+
     @staticmethod
     def forward(  # type: ignore[override]
         ctx: Any, x: torch.Tensor, weight: torch.Tensor, stride: tuple[int, int], padding: tuple[int, int]

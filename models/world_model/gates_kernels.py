@@ -10,6 +10,13 @@ from torch.autograd.function import once_differentiable
 from models.world_model.compiled_loops import ONE, REASSOCIATED, Array, as_array, load, sigmoid, store, tanh
 
 
+@njit(inline="always")
+def _load_gates(gates: Array, bias: Array, block: Array) -> None:
+    load(gates, block)
+    for i in range(len(bias)):
+        block[i] += bias[i]
+
+
 @njit(cache=True, fastmath=REASSOCIATED, error_model="numpy")
 def _forward(gates: Array, bias: Array, deter: Array, out: Array) -> None:
     blocks, rows, triple = gates.shape
@@ -18,10 +25,8 @@ def _forward(gates: Array, bias: Array, deter: Array, out: Array) -> None:
     reset, candidate, update = block[:width], block[width : 2 * width], block[2 * width :]
     for g in range(blocks):
         for b in range(rows):
-            load(gates[g, b], block)
+            _load_gates(gates[g, b], bias[g], block)
             before, after = deter[b, g * width : (g + 1) * width], out[b, g * width : (g + 1) * width]
-            for i in range(triple):
-                block[i] += bias[g, i]
             for i in range(width):
                 new = tanh(sigmoid(reset[i]) * candidate[i])
                 after[i] = before[i] + sigmoid(update[i] - ONE) * (new - before[i])
@@ -38,11 +43,9 @@ def _backward(
     reset, candidate, update = block[:width], block[width : 2 * width], block[2 * width :]
     for g in range(blocks):
         for b in range(rows):
-            load(gates[g, b], block)
+            _load_gates(gates[g, b], bias[g], block)
             before, after = deter[b, g * width : (g + 1) * width], grad[b, g * width : (g + 1) * width]
             before_grad = deter_grad[b, g * width : (g + 1) * width]
-            for i in range(triple):
-                block[i] += bias[g, i]
             for i in range(width):
                 r, u = sigmoid(reset[i]), sigmoid(update[i] - ONE)
                 new = tanh(r * candidate[i])
